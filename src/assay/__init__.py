@@ -1,0 +1,1 @@
+"""assay runs document workflows and trusts none that has not been measured."""
