@@ -1,0 +1,17 @@
+"""The database: unit of work, schema, and the server that assay brings along."""
+
+from assay.db.database import CONNECTION_ERRORS, Database, Row, Transaction
+from assay.db.errors import DatabaseUnavailableError, SchemaTooNewError
+from assay.db.schema import SchemaStatus, status, upgrade
+
+__all__ = [
+    "CONNECTION_ERRORS",
+    "Database",
+    "DatabaseUnavailableError",
+    "Row",
+    "SchemaStatus",
+    "SchemaTooNewError",
+    "Transaction",
+    "status",
+    "upgrade",
+]

@@ -1,0 +1,139 @@
+"""The unit of work: one transaction, opened here, committed here, and lent to everyone in between.
+
+The transaction is begun on the driver's own connection before anything else uses it, so that
+SQLAlchemy Core statements, named SQL and PgQueuer's enqueue all stand and fall together.
+Core is used as the language for composed queries only: statements are compiled for PostgreSQL
+and run on the same connection.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Literal, cast
+
+import asyncpg
+from sqlalchemy import Executable
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from assay.db.errors import DatabaseUnavailableError
+
+Row = asyncpg.Record
+Query = str | Executable
+Isolation = Literal["read_committed", "repeatable_read", "serializable"]
+
+_DIALECT = PGDialect_asyncpg()
+
+CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    ConnectionError,
+)
+"""What the driver raises when the server is away, restarting or shutting down."""
+
+
+class Transaction:
+    """An open transaction. Whoever holds one may read and write, and never commits."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        """Wrap a connection on which a transaction has been begun."""
+        self.connection = connection
+
+    async def fetch(self, query: Query, *arguments: object) -> list[Row]:
+        """Run a Core statement, or SQL text with `$1…` arguments, and return its rows."""
+        sql, values = _compiled(query, arguments)
+        return await self.connection.fetch(sql, *values)
+
+    async def fetch_one(self, query: Query, *arguments: object) -> Row | None:
+        """Run a query and return its first row, or None."""
+        sql, values = _compiled(query, arguments)
+        return await self.connection.fetchrow(sql, *values)
+
+    async def fetch_value(self, query: Query, *arguments: object) -> Any:
+        """Run a query and return the first column of its first row, or None."""
+        sql, values = _compiled(query, arguments)
+        return await self.connection.fetchval(sql, *values)
+
+    async def execute(self, query: Query, *arguments: object) -> int:
+        """Run a statement and return how many rows it touched."""
+        sql, values = _compiled(query, arguments)
+        tag = await self.connection.execute(sql, *values)
+        last_word = tag.rsplit(" ", 1)[-1]
+        return int(last_word) if last_word.isdigit() else 0
+
+
+class Database:
+    """A pool of connections to one PostgreSQL database."""
+
+    def __init__(self, pool: asyncpg.Pool, dsn: str) -> None:
+        """Use `Database.connect`."""
+        self.pool = pool
+        self.dsn = dsn
+
+    @classmethod
+    async def connect(cls, dsn: str, *, size: int = 10, statement_timeout: float = 60.0) -> "Database":
+        """Open a pool of up to `size` connections; a statement may take `statement_timeout` seconds.
+
+        Raises:
+            DatabaseUnavailableError: nothing answers at `dsn`.
+        """
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=size,
+                timeout=10,
+                command_timeout=statement_timeout + 5,
+                max_inactive_connection_lifetime=300,
+                server_settings={
+                    "application_name": "assay",
+                    "statement_timeout": str(int(statement_timeout * 1000)),
+                    "timezone": "UTC",
+                },
+            )
+        except (*CONNECTION_ERRORS, OSError, TimeoutError) as error:
+            raise DatabaseUnavailableError from error
+        return cls(pool, dsn)
+
+    async def close(self) -> None:
+        """Close all connections; those still in use after ten seconds are cut."""
+        try:
+            await asyncio.wait_for(self.pool.close(), timeout=10)
+        except TimeoutError:
+            self.pool.terminate()
+
+    @asynccontextmanager
+    async def transaction(self, isolation: Isolation = "read_committed") -> AsyncGenerator[Transaction]:
+        """Begin; commit when the block ends, roll back when it raises.
+
+        Raises:
+            DatabaseUnavailableError: the server went away. Nothing was done, except in the one case
+                nobody can tell: it went away between the commit and its answer.
+        """
+        try:
+            proxy = await self.pool.acquire(timeout=10)
+        except (*CONNECTION_ERRORS, OSError, TimeoutError) as error:
+            raise DatabaseUnavailableError from error
+        connection = cast("asyncpg.Connection", proxy)
+        try:
+            async with connection.transaction(isolation=isolation):
+                yield Transaction(connection)
+        except asyncpg.DataError:
+            raise
+        except CONNECTION_ERRORS as error:
+            raise DatabaseUnavailableError from error
+        finally:
+            await self.pool.release(proxy)
+
+
+def _compiled(query: Query, arguments: Sequence[object]) -> tuple[str, Sequence[object]]:
+    if isinstance(query, str):
+        return query, arguments
+    statement = cast("Any", query)
+    compiled = cast("SQLCompiler", statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True}))
+    parameters = cast("dict[str, object]", compiled.params)
+    return compiled.string, [parameters[name] for name in compiled.positiontup or ()]

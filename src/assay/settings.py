@@ -1,0 +1,54 @@
+"""What the environment and the command line say. The only module that reads the environment."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting of the server, read from `ASSAY_<NAME>`; sizes in bytes, times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", extra="ignore")
+
+    data_dir: Path = Field(default=Path(".assay"), description="Folder of everything that is not configured elsewhere.")
+    database_url: str | None = Field(
+        default=None,
+        description="Your own PostgreSQL (`postgresql://…`). Unset: an embedded one under the data folder.",
+    )
+    storage_url: str | None = Field(
+        default=None, description="Where blobs lie: `s3://`, `gs://`, `az://` or `file://`. Unset: the data folder."
+    )
+    secret_key: str | None = Field(
+        default=None, description="Key that encrypts stored secrets. Unset: a key file in the data folder."
+    )
+
+    max_body_bytes: int = Field(default=100 * 1024**2, description="Largest request body.")
+    max_json_bytes: int = Field(default=10 * 1024**2, description="Largest JSON body or JSON part.")
+    max_wait_seconds: int = Field(
+        default=50, description="Longest time a request is held for a run; the published client gives up after 60."
+    )
+    rate_limit_per_minute: int = Field(default=60_000, description="Requests a minute and API key; 0 means no limit.")
+    database_connections: int = Field(default=12, description="Connections a process keeps to the database at most.")
+
+    worker_concurrency: int = Field(default=32, ge=2, description="Runs that one worker process works on at once.")
+    worker_grace_seconds: float = Field(
+        default=20.0,
+        description="How long a worker that was told to stop lets its runs go on before it hands them back.",
+    )
+    heartbeat_seconds: float = Field(
+        default=10.0, ge=1.0, description="A worker silent for this long has lost its runs to the others."
+    )
+    run_timeout_seconds: float = Field(default=3600.0, description="Longest a run may take.")
+    step_timeout_seconds: float = Field(default=600.0, description="Longest a step may take that says nothing else.")
+    parse_children: int = Field(default=2, ge=1, description="Processes of one worker that parse documents.")
+    ocr_children: int = Field(default=1, ge=1, description="Processes of one worker that recognise text (0.9 GB each).")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+
+
+def client_environment() -> tuple[str | None, str | None]:
+    """Return base URL and API key for the client commands: `ASSAY_…`, else `EIGENPAL_…`."""
+    base_url = os.environ.get("ASSAY_BASE_URL") or os.environ.get("EIGENPAL_BASE_URL")
+    api_key = os.environ.get("ASSAY_API_KEY") or os.environ.get("EIGENPAL_API_KEY")
+    return base_url, api_key
