@@ -178,12 +178,17 @@ CREATE INDEX runs_by_mode ON runs (organization_id, mode, created_at DESC, id DE
 CREATE INDEX runs_by_automation_mode ON runs (organization_id, automation_id, mode, created_at DESC, id DESC) WHERE mode <> 'live';
 CREATE INDEX runs_in_flight ON runs (status) WHERE status IN ('created', 'pending', 'running', 'waiting', 'finalizing');
 
-CREATE TABLE run_payloads (
+CREATE TABLE run_inputs (
     run_id           text PRIMARY KEY REFERENCES runs ON DELETE CASCADE,
     organization_id  text NOT NULL,
     input            json NOT NULL,
     overrides        json,
-    metadata         json,
+    metadata         json
+);
+
+CREATE TABLE run_results (
+    run_id           text PRIMARY KEY REFERENCES runs ON DELETE CASCADE,
+    organization_id  text NOT NULL,
     output           json,
     output_sources   json,      -- output field -> the steps it was made from
     failure          json,      -- {code, message, step, category, statusCode}

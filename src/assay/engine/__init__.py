@@ -1,0 +1,48 @@
+"""Durable execution: queue, claim, fence, checkpoint, redelivery. Knows nothing of automations."""
+
+from assay.engine.cancelling import CancelAnswer, request_cancel
+from assay.engine.journal import Attachment, Journal
+from assay.engine.listening import Listener
+from assay.engine.model import (
+    FINISHED,
+    TRANSITIONS,
+    Cancelled,
+    Claim,
+    Completed,
+    Failed,
+    Outcome,
+    RunStatus,
+    StepRecord,
+    StepStatus,
+    SupersededError,
+)
+from assay.engine.queue import enqueue, entrypoint_for
+from assay.engine.waiting import Waiter, WaitingRoom
+from assay.engine.worker import Chore, Handler, Worker, WorkerLimits
+
+__all__ = [
+    "FINISHED",
+    "TRANSITIONS",
+    "Attachment",
+    "CancelAnswer",
+    "Cancelled",
+    "Chore",
+    "Claim",
+    "Completed",
+    "Failed",
+    "Handler",
+    "Journal",
+    "Listener",
+    "Outcome",
+    "RunStatus",
+    "StepRecord",
+    "StepStatus",
+    "SupersededError",
+    "Waiter",
+    "WaitingRoom",
+    "Worker",
+    "WorkerLimits",
+    "enqueue",
+    "entrypoint_for",
+    "request_cancel",
+]

@@ -1,0 +1,26 @@
+"""Asking a run to stop."""
+
+from dataclasses import dataclass
+
+from assay.db import Transaction
+from assay.engine.model import RunStatus
+from assay.engine.statements import SQL
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAnswer:
+    """Where the run stood before, and where it stands now."""
+
+    was_status: RunStatus
+    status: RunStatus
+
+
+async def request_cancel(tx: Transaction, organization_id: str, run_id: str) -> CancelAnswer | None:
+    """End a run that has not started, ask a running one to stop at its next step; None if there is no such run.
+
+    Safe to repeat; a finished run stays as it is.
+    """
+    row = await tx.fetch_one(SQL["request_cancel"], run_id, organization_id)
+    if row is None:
+        return None
+    return CancelAnswer(RunStatus(row["was_status"]), RunStatus(row["status"]))

@@ -1,0 +1,129 @@
+"""When a step's row is committed, and that only the worker who holds the run commits it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+
+from assay import jsontext
+from assay.db import Database, DatabaseUnavailableError, Row, Transaction
+from assay.engine.model import Cancelled, Claim, Completed, Failed, Outcome, StepRecord, SupersededError
+from assay.engine.statements import SQL
+
+log = logging.getLogger(__name__)
+
+Attachment = Callable[[Transaction], Awaitable[None]]
+"""Something to be written in the same transaction as a step's row, such as its artifacts."""
+
+MAX_BUFFERED_ROWS = 64
+MAX_BUFFERED_SECONDS = 0.5
+MAX_ERROR_CHARACTERS = 2000
+
+
+class Journal:
+    """Collects the step rows of one claimed run and commits them under the claim's fence.
+
+    While the database is away it waits and tries again: a statement that was committed although
+    its answer was lost matches no row the second time.
+    """
+
+    def __init__(self, database: Database, claim: Claim) -> None:
+        """Start with what earlier deliveries committed (`claim.recorded`)."""
+        self._database = database
+        self._claim = claim
+        self._rows: list[StepRecord] = []
+        self._attachments: list[Attachment] = []
+        self._oldest = 0.0
+
+    async def record(self, record: StepRecord, *, commit: bool, attachment: Attachment | None = None) -> None:
+        """Take a step's row; commit it now if asked to, else with the next ones.
+
+        Raises:
+            SupersededError: the run is no longer this worker's.
+        """
+        if not self._rows:
+            self._oldest = time.monotonic()
+        self._rows.append(record)
+        if attachment is not None:
+            self._attachments.append(attachment)
+        waited = time.monotonic() - self._oldest
+        if commit or len(self._rows) >= MAX_BUFFERED_ROWS or waited >= MAX_BUFFERED_SECONDS:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Commit the collected rows.
+
+        Raises:
+            SupersededError: the run is no longer this worker's.
+        """
+        if not self._rows:
+            return
+        row = await self._persist("checkpoint", self._steps_json())
+        self._rows.clear()
+        self._attachments.clear()
+        if row["cancel_requested"]:
+            self._claim.cancelled.set()
+
+    async def finish(self, outcome: Outcome) -> None:
+        """Commit the remaining rows and the run's end, and wake its waiters.
+
+        Raises:
+            SupersededError: the run is no longer this worker's.
+        """
+        await self._persist("finish", self._steps_json(), *_ending(outcome))
+
+    def _steps_json(self) -> str:
+        return f"[{','.join(map(_as_json, self._rows))}]"
+
+    async def _persist(self, statement: str, *arguments: object) -> Row:
+        delay = 0.05
+        while True:
+            try:
+                row = await self._write(SQL[statement], *arguments)
+            except DatabaseUnavailableError:
+                log.warning("The database is away; run %s waits to be written.", self._claim.run_id)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 2.0)
+                continue
+            if row is None:
+                raise SupersededError
+            return row
+
+    async def _write(self, sql: str, *arguments: object) -> Row | None:
+        async with self._database.transaction() as tx:
+            for attachment in self._attachments:
+                await attachment(tx)
+            row = await tx.fetch_one(sql, self._claim.run_id, self._claim.delivery, *arguments)
+            if row is None and self._attachments:
+                raise SupersededError  # rolls the attachments back
+            return row
+
+
+_PAYLOADS = ("scope", "config", "input", "output", "error", "usage")
+
+
+def _as_json(record: StepRecord) -> str:
+    values = asdict(record)
+    payloads = "".join(f',"{name}":{values.pop(name) or "null"}' for name in _PAYLOADS)
+    return jsontext.dump(values)[:-1] + payloads + "}"
+
+
+def _ending(outcome: Outcome) -> tuple[object, ...]:
+    """Arguments $4… of `finish`: status, error, schema_valid, output, output_sources, failure, usage."""
+    match outcome:
+        case Completed():
+            valid, output, sources = outcome.schema_valid, outcome.output, outcome.output_sources
+            return "completed", None, valid, output, sources, None, outcome.usage
+        case Failed():
+            message = jsontext.storable_text(outcome.message)
+            failure = {
+                "code": outcome.code,
+                "message": message,
+                "step": outcome.step,
+                "category": outcome.category,
+                "statusCode": outcome.status_code,
+            }
+            return "failed", message[:MAX_ERROR_CHARACTERS], None, None, None, jsontext.dump(failure), outcome.usage
+        case Cancelled():
+            return "cancelled", None, None, None, None, None, outcome.usage

@@ -1,0 +1,65 @@
+"""Hearing PostgreSQL's notifications for as long as the process lives, through every loss of the connection."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import asyncpg
+
+from assay.db import CONNECTION_ERRORS
+
+log = logging.getLogger(__name__)
+
+PING_SECONDS = 10.0
+
+
+class Listener:
+    """One connection that listens on some channels.
+
+    After every connect, the first one included, `resume` is awaited: what was said while nobody
+    listened has to be read from the tables.
+    """
+
+    def __init__(
+        self, dsn: str, channels: Mapping[str, Callable[[str], None]], resume: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Prepare; nothing is connected before `run`."""
+        self._dsn = dsn
+        self._channels = channels
+        self._resume = resume
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        delay = 0.05
+        while True:
+            try:
+                await self._listen()
+            except (*CONNECTION_ERRORS, OSError, TimeoutError, asyncpg.PostgresError) as error:
+                log.warning("Lost the database's notifications (%s); connecting again.", type(error).__name__)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 1.0)
+
+    async def _listen(self) -> None:
+        connection = await asyncpg.connect(self._dsn, timeout=10)
+        lost = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _: lost.set())
+            for channel, callback in self._channels.items():
+                await connection.add_listener(channel, _payload_only(callback))
+            await self._resume()
+            while not lost.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(lost.wait(), timeout=PING_SECONDS)
+                    return
+                await connection.execute("SELECT 1", timeout=PING_SECONDS)
+        finally:
+            connection.terminate()
+
+
+def _payload_only(callback: Callable[[str], None]) -> Callable[..., None]:
+    def received(_connection: object, _pid: int, _channel: str, payload: Any) -> None:
+        callback(str(payload))
+
+    return received

@@ -1,0 +1,138 @@
+-- Every statement that moves a run. One statement a transition: it checks the state it starts from,
+-- and, for a worker, that the run is still its own (`delivery`).
+
+-- name: claim
+-- Take the run for this worker. Nothing comes back when it is finished or gone.
+-- A run that is found running was lost by the worker that had it.
+WITH before AS (
+    SELECT id, status, alone FROM runs WHERE id = $1 FOR NO KEY UPDATE
+), claimed AS (
+    UPDATE runs
+    SET status = 'running',
+        delivery = runs.delivery + 1,
+        lost_deliveries = runs.lost_deliveries + (before.status = 'running')::int,
+        started_at = coalesce(runs.started_at, clock_timestamp())
+    FROM before
+    WHERE runs.id = before.id AND before.status IN ('pending', 'running', 'waiting')
+    RETURNING runs.id, runs.organization_id, runs.automation_id, runs.kind, runs.version_id, runs.mode,
+              runs.created_at, runs.started_at, runs.cancel_requested_at, runs.delivery, runs.lost_deliveries,
+              before.status = 'running' AS was_lost, before.alone AS was_alone
+)
+SELECT claimed.*, run_inputs.input, run_inputs.overrides, run_inputs.metadata
+FROM claimed JOIN run_inputs ON run_inputs.run_id = claimed.id;
+
+-- name: recorded_steps
+-- What earlier deliveries of the run committed.
+SELECT step_key, execution_order, name, type, status, skipped_reason, override_mode, scope, config, input, output,
+       error, usage, attempts, started_at, completed_at
+FROM run_steps WHERE run_id = $1 ORDER BY execution_order;
+
+-- name: mark_alone
+-- From here on a loss is this run's own fault.
+UPDATE runs SET alone = true WHERE id = $1 AND delivery = $2 AND status = 'running' RETURNING id;
+
+-- name: checkpoint
+-- Commit step rows, if the run is still this worker's. Answers whether somebody asked to cancel it.
+WITH fence AS (
+    SELECT id, organization_id, cancel_requested_at FROM runs
+    WHERE id = $1 AND delivery = $2 AND status = 'running' FOR NO KEY UPDATE
+), saved AS (
+    INSERT INTO run_steps (run_id, organization_id, step_key, execution_order, name, type, status, skipped_reason,
+        override_mode, scope, config, input, output, error, usage, attempts, started_at, completed_at)
+    SELECT fence.id, fence.organization_id, step.*
+    FROM fence, json_to_recordset($3::json) AS step (step_key text, execution_order int, name text, type text,
+        status text, skipped_reason text, override_mode text, scope json, config json, input json, output json,
+        error json, usage json, attempts int, started_at timestamptz, completed_at timestamptz)
+    ON CONFLICT (run_id, step_key) DO NOTHING
+)
+SELECT cancel_requested_at IS NOT NULL AS cancel_requested FROM fence;
+
+-- name: finish
+-- End the run with its last step rows and its result, and wake whoever waits for it.
+WITH fence AS (
+    UPDATE runs
+    SET status = $4, completed_at = clock_timestamp(), error = $5, schema_valid = $6, alone = false
+    WHERE id = $1 AND delivery = $2 AND status = 'running'
+    RETURNING id, organization_id
+), saved AS (
+    INSERT INTO run_steps (run_id, organization_id, step_key, execution_order, name, type, status, skipped_reason,
+        override_mode, scope, config, input, output, error, usage, attempts, started_at, completed_at)
+    SELECT fence.id, fence.organization_id, step.*
+    FROM fence, json_to_recordset($3::json) AS step (step_key text, execution_order int, name text, type text,
+        status text, skipped_reason text, override_mode text, scope json, config json, input json, output json,
+        error json, usage json, attempts int, started_at timestamptz, completed_at timestamptz)
+    ON CONFLICT (run_id, step_key) DO NOTHING
+), result AS (
+    INSERT INTO run_results (run_id, organization_id, output, output_sources, failure, usage)
+    SELECT fence.id, fence.organization_id, $7, $8, $9, $10 FROM fence
+)
+SELECT pg_notify('assay_run_finished', id) FROM fence;
+
+-- name: hand_back
+-- Return an unfinished run to the queue on purpose: not a loss.
+UPDATE runs SET status = 'pending', alone = false
+WHERE id = $1 AND delivery = $2 AND status = 'running' RETURNING id;
+
+-- name: note_event
+-- Keep what happened to a run that its own row and its steps cannot tell.
+INSERT INTO run_events (run_id, organization_id, type, message, metadata) VALUES ($1, $2, $3, $4, $5);
+
+-- name: request_cancel
+-- A run nobody has started ends at once; a running one is asked to stop. The first answer is the state before.
+WITH before AS (
+    SELECT id, organization_id, status FROM runs WHERE id = $1 AND organization_id = $2 FOR NO KEY UPDATE
+), changed AS (
+    UPDATE runs
+    SET cancel_requested_at = coalesce(runs.cancel_requested_at, clock_timestamp()),
+        status = CASE WHEN before.status IN ('created', 'pending', 'waiting') THEN 'cancelled' ELSE runs.status END,
+        completed_at = CASE WHEN before.status IN ('created', 'pending', 'waiting') THEN clock_timestamp() END
+    FROM before
+    WHERE runs.id = before.id AND before.status IN ('created', 'pending', 'running', 'waiting', 'finalizing')
+    RETURNING runs.id, runs.status
+), result AS (
+    INSERT INTO run_results (run_id, organization_id)
+    SELECT before.id, before.organization_id FROM before JOIN changed USING (id) WHERE changed.status = 'cancelled'
+), dequeued AS (
+    DELETE FROM pgqueuer WHERE dedupe_key = (SELECT id FROM changed WHERE status = 'cancelled') AND status = 'queued'
+)
+SELECT before.status AS was_status, coalesce(changed.status, before.status) AS status,
+       CASE WHEN changed.status = 'cancelled' THEN pg_notify('assay_run_finished', before.id)
+            WHEN changed.id IS NOT NULL THEN pg_notify('assay_run_cancel', before.id) END
+FROM before LEFT JOIN changed USING (id);
+
+-- name: finished_among
+-- Which of these runs need no more waiting.
+SELECT id FROM runs WHERE id = ANY($1) AND status IN ('completed', 'failed', 'cancelled', 'rejected');
+
+-- name: cancelled_among
+-- Which of these runs somebody asked to cancel.
+SELECT id FROM runs WHERE id = ANY($1) AND cancel_requested_at IS NOT NULL;
+
+-- name: concurrency_limits
+-- Entrypoints with a limit of their own, and those that still have jobs.
+SELECT 'runs.' || id AS entrypoint, concurrency_limit FROM automations WHERE concurrency_limit IS NOT NULL
+UNION
+SELECT DISTINCT 'runs.' || a.id, coalesce(a.concurrency_limit, 0)
+FROM pgqueuer q JOIN automations a ON q.entrypoint = 'runs.' || a.id;
+
+-- name: orphans
+-- Runs in flight that stand in no queue: their job was lost by the queue, not by a worker.
+SELECT runs.id, runs.entrypoint FROM runs
+WHERE runs.status IN ('pending', 'running') AND runs.created_at < now() - interval '2 minutes'
+  AND NOT EXISTS (SELECT FROM pgqueuer WHERE pgqueuer.dedupe_key = runs.id)
+LIMIT 1000;
+
+-- name: drop_jobs
+-- Take finished jobs out of the queue, but only those this worker still holds.
+DELETE FROM pgqueuer WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2;
+
+-- name: requeue_job
+-- Give one job back to the queue, if this worker still holds it.
+UPDATE pgqueuer
+SET status = 'queued', execute_after = now() + $3::interval, attempts = attempts + 1, updated = now(),
+    queue_manager_id = NULL
+WHERE id = $1 AND queue_manager_id = $2;
+
+-- name: beat
+-- Say that these jobs are being worked on, if this worker still holds them.
+UPDATE pgqueuer SET heartbeat = now() WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2;

@@ -1,0 +1,76 @@
+"""The queue is PgQueuer, with the two things it lacks.
+
+Enqueueing takes part in the caller's transaction, and a worker that lost a job to another one can
+neither remove it, nor return it, nor keep it alive.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, cast
+
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
+from pgqueuer.domain.models import Job, TracebackRecord
+from pgqueuer.domain.settings import DBSettings, Durability
+from pgqueuer.domain.types import JOB_STATUS, JobId, QueueManagerId
+from pgqueuer.ports.driver import Driver
+from pgqueuer.queries import Queries
+from typing_extensions import override
+
+from assay.db import Transaction
+from assay.engine.statements import SQL
+
+SHARED_ENTRYPOINT = "runs"
+
+_SETTINGS = DBSettings(durability=Durability.balanced)
+_ENVIRONMENT = QueryBuilderEnvironment(_SETTINGS)
+_QUEUE = QueryQueueBuilder(_SETTINGS)
+_SCHEDULES = QuerySchedulerBuilder(_SETTINGS)
+
+
+def entrypoint_for(automation_id: str, concurrency_limit: int | None) -> str:
+    """Name the entrypoint a run is queued under: a limited automation has its own, the rest share one."""
+    return SHARED_ENTRYPOINT if concurrency_limit is None else f"{SHARED_ENTRYPOINT}.{automation_id}"
+
+
+async def enqueue(tx: Transaction, run_id: str, entrypoint: str) -> None:
+    """Queue a run within the caller's transaction: it is seen by workers when, and only when, that commits."""
+    queries = Queries(AsyncpgDriver(cast("Any", tx.connection)), _ENVIRONMENT, _QUEUE, _SCHEDULES)
+    await queries.enqueue(entrypoint, run_id.encode(), dedupe_key=run_id, on_conflict="skip")
+
+
+class FencedQueries(Queries):
+    """PgQueuer's statements for one worker, which touch only jobs that the worker still holds.
+
+    The library's own match by job id alone: a worker that was paused past its heartbeat and
+    resumed would delete, requeue or keep alive a job that another one works on by then. Finished
+    jobs are not copied to the library's log either: the run's own rows tell more.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        """Build the statements on a driver; `holder` is set once the worker's id is known."""
+        super().__init__(driver, _ENVIRONMENT, _QUEUE, _SCHEDULES)
+        self.holder: QueueManagerId | None = None
+        self.lost_database = asyncio.Event()
+        """Set when a dequeue found the database away; the queue manager ends only after its jobs did."""
+
+    @override
+    async def dequeue(self, *arguments: Any, **named: Any) -> list[Job]:
+        try:
+            return await super().dequeue(*arguments, **named)
+        except Exception:
+            self.lost_database.set()
+            raise
+
+    @override
+    async def log_jobs(self, job_status: list[tuple[Job, JOB_STATUS, TracebackRecord | None]]) -> None:
+        ids = [job.id for job, _, _ in job_status]
+        await self.driver.execute(SQL["drop_jobs"], ids, self.holder)
+
+    @override
+    async def retry_job(self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
+        await self.driver.execute(SQL["requeue_job"], job.id, self.holder, delay)
+
+    @override
+    async def update_heartbeat(self, job_ids: list[JobId]) -> None:
+        await self.driver.execute(SQL["beat"], job_ids, self.holder)
