@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from assay import db
+from assay import access, db
 from assay.db import embedded
 
 
@@ -51,6 +51,25 @@ async def database(server: embedded.Lease, template: str) -> AsyncGenerator[db.D
     finally:
         await opened.close()
         await _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+async def ownership(database: db.Database) -> tuple[access.Organization, access.User]:
+    """What every installation starts with."""
+    async with database.transaction() as tx:
+        return await access.ensure_default_organization(tx)
+
+
+@pytest.fixture(scope="module")
+def organization(ownership: tuple[access.Organization, access.User]) -> access.Organization:
+    """The default organization of this module's database."""
+    return ownership[0]
+
+
+@pytest.fixture(scope="module")
+def owner(ownership: tuple[access.Organization, access.User]) -> access.User:
+    """The owner of the default organization."""
+    return ownership[1]
 
 
 async def _administer(server: embedded.Lease, statement: str) -> None:

@@ -1,0 +1,38 @@
+"""Access: organizations, the people in them, their keys, what each may do, and what they did."""
+
+from assay.access.audit import list_audit, record
+from assay.access.errors import InsufficientScopeError, RateLimitedError, UnauthenticatedError
+from assay.access.keys import authenticate, create_key, list_keys, revoke_key
+from assay.access.model import ApiKey, AuditEntry, Caller, NewKey, Organization, Role, User
+from assay.access.organizations import create_organization, create_user, ensure_default_organization
+from assay.access.policy import POLICY, require, scope_for
+from assay.access.rate_limit import RateLimiter
+from assay.access.scopes import SCOPES, Scope
+
+__all__ = [
+    "POLICY",
+    "SCOPES",
+    "ApiKey",
+    "AuditEntry",
+    "Caller",
+    "InsufficientScopeError",
+    "NewKey",
+    "Organization",
+    "RateLimitedError",
+    "RateLimiter",
+    "Role",
+    "Scope",
+    "UnauthenticatedError",
+    "User",
+    "authenticate",
+    "create_key",
+    "create_organization",
+    "create_user",
+    "ensure_default_organization",
+    "list_audit",
+    "list_keys",
+    "record",
+    "require",
+    "revoke_key",
+    "scope_for",
+]

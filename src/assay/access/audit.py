@@ -1,0 +1,48 @@
+"""What people did, kept for ever: entries are added and never changed."""
+
+from collections.abc import Mapping
+
+from pydantic import JsonValue
+
+from assay import clock, db
+from assay.access import store
+from assay.access.model import AuditEntry
+from assay.errors import InvalidValueError
+from assay.ids import new_id
+
+
+async def record(
+    tx: db.Transaction,
+    *,
+    organization_id: str,
+    user_id: str | None,
+    key_id: str | None,
+    action: str,
+    target: str,
+    detail: Mapping[str, JsonValue],
+) -> None:
+    """Append what somebody did; it stands if and only if the transaction does.
+
+    `action` is a thing and a past participle (`key.revoked`), `target` the id it was done to, `detail`
+    what else a reader needs, never a secret or a payload. Without `user_id` and `key_id` it was the
+    operator of this machine or the system. Every call appends.
+    """
+    entry = AuditEntry(new_id("aud"), organization_id, clock.now(), user_id, key_id, action, target, detail)
+    await store.insert_audit(tx, entry)
+
+
+async def list_audit(
+    tx: db.Transaction, organization_id: str, limit: int, before: str | None = None
+) -> list[AuditEntry]:
+    """Return up to `limit` entries of an organization, newest first, that are older than the entry `before`.
+
+    Raises:
+        InvalidValueError: the organization has no entry `before`.
+    """
+    if before is None:
+        return await store.list_audit(tx, organization_id, limit, None)
+    moment = await store.audit_time(tx, organization_id, before)
+    if moment is None:
+        message = "There is no audit entry with this id."
+        raise InvalidValueError(message, field="before")
+    return await store.list_audit(tx, organization_id, limit, (moment, before))

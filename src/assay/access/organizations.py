@@ -1,0 +1,101 @@
+"""Organizations and their people, and the pair that every installation starts with."""
+
+from assay import clock, db
+from assay.access import store
+from assay.access.audit import record
+from assay.access.model import Caller, Organization, Role, User
+from assay.access.names import check_email, check_name, check_slug
+from assay.errors import ConflictError
+from assay.ids import new_id
+
+_DEFAULT = ("default", "Default")
+_OWNER = ("owner@localhost", "Owner")
+
+
+async def create_organization(tx: db.Transaction, *, slug: str, name: str, by: Caller | None = None) -> Organization:
+    """Make an organization without users, and record who did (None: the operator).
+
+    Raises:
+        InvalidValueError: the slug or the name is not acceptable.
+        ConflictError: the slug is taken, so also on a second call.
+    """
+    organization = await _new_organization(tx, slug, name, by)
+    if organization is None:
+        message = f"There is an organization {slug} already."
+        raise ConflictError(message, field="slug")
+    return organization
+
+
+async def create_user(
+    tx: db.Transaction,
+    *,
+    organization_id: str,
+    email: str,
+    name: str | None = None,
+    role: Role = "member",
+    by: Caller | None = None,
+) -> User:
+    """Add a person to an organization, and record who did (None: the operator).
+
+    Raises:
+        InvalidValueError: the address or the name is not acceptable.
+        ConflictError: the organization has a user with this address, so also on a second call.
+    """
+    check_email(email)
+    if name is not None:
+        check_name(name)
+    user = User(new_id("user"), organization_id, email, name, role, clock.now())
+    if not await store.insert_user(tx, user):
+        message = f"There is a user {email} already."
+        raise ConflictError(message, field="email")
+    await record(
+        tx,
+        organization_id=organization_id,
+        user_id=by.user_id if by else None,
+        key_id=by.key_id if by else None,
+        action="user.created",
+        target=user.id,
+        detail={"email": email, "role": role},
+    )
+    return user
+
+
+async def ensure_default_organization(tx: db.Transaction) -> tuple[Organization, User]:
+    """Return the organization `default` and its owner, made by whichever process comes first.
+
+    A second call, also at the same time in another process, returns the same two.
+    """
+    slug, name = _DEFAULT
+    organization = await store.get_organization(tx, slug)
+    if organization is None:
+        # Where another process is making it, this waits for its commit and then finds the row.
+        organization = await _new_organization(tx, slug, name, None) or await store.get_organization(tx, slug)
+    assert organization is not None
+    return organization, await store.first_owner(tx, organization.id) or await _first_owner(tx, organization.id)
+
+
+async def _first_owner(tx: db.Transaction, organization_id: str) -> User:
+    await store.lock_organization(tx, organization_id)
+    owner = await store.first_owner(tx, organization_id)
+    if owner is not None:
+        return owner
+    email, name = _OWNER
+    return await create_user(tx, organization_id=organization_id, email=email, name=name, role="owner")
+
+
+async def _new_organization(tx: db.Transaction, slug: str, name: str, by: Caller | None) -> Organization | None:
+    check_slug(slug)
+    check_name(name)
+    organization = Organization(new_id("org"), slug, name, clock.now())
+    if not await store.insert_organization(tx, organization):
+        return None
+    await record(
+        tx,
+        organization_id=organization.id,
+        user_id=by.user_id if by else None,
+        key_id=by.key_id if by else None,
+        action="organization.created",
+        target=organization.id,
+        detail={"slug": slug, "name": name},
+    )
+    return organization

@@ -1,0 +1,61 @@
+"""Who may call what: the one table of route and scope."""
+
+from collections.abc import Mapping
+
+from assay.access.errors import InsufficientScopeError
+from assay.access.model import Caller
+from assay.access.scopes import Scope
+
+# Files carry the inputs and outputs of runs, so the scopes of runs guard them.
+POLICY: Mapping[tuple[str, str], Scope | None] = {
+    ("GET", "/auth/check"): None,
+    ("GET", "/metrics"): "observability:read",
+    ("GET", "/automations"): "automations:read",
+    ("POST", "/automations"): "automations:write",
+    ("GET", "/automations/{automation_id}"): "automations:read",
+    ("POST", "/automations/{automation_id}/sync"): "automations:write",
+    ("GET", "/automations/{automation_id}/triggers"): "automations:read",
+    ("PATCH", "/automations/{automation_id}/triggers"): "automations:write",
+    ("GET", "/automations/{automation_id}/versions"): "automations:read",
+    ("POST", "/automations/{automation_id}/versions"): "automations:write",
+    ("GET", "/automations/{automation_id}/versions/{version_id}"): "automations:read",
+    ("POST", "/automations/{automation_id}/versions/{version_id}/promote"): "automations:write",
+    ("GET", "/runs"): "runs:read",
+    ("POST", "/runs"): "runs:write",
+    ("GET", "/runs/{run_id}"): "runs:read",
+    ("DELETE", "/runs/{run_id}"): "runs:write",
+    ("POST", "/runs/{run_id}/cancel"): "runs:write",
+    ("POST", "/runs/{run_id}/rerun"): "runs:write",
+    ("GET", "/runs/{run_id}/artifacts"): "runs:read",
+    ("GET", "/runs/{run_id}/artifacts/{path:path}"): "runs:read",
+    ("GET", "/runs/{run_id}/events"): "runs:read",
+    ("GET", "/runs/{run_id}/steps"): "runs:read",
+    ("GET", "/runs/{run_id}/trace"): "runs:read",
+    ("GET", "/runs/{run_id}/usage"): "runs:read",
+    ("POST", "/files"): "runs:write",
+    ("GET", "/files/{file_id}"): "runs:read",
+    ("DELETE", "/files/{file_id}"): "runs:write",
+    ("GET", "/files/{file_id}/content"): "runs:read",
+}
+"""Method and path template (as FastAPI writes it, no prefix) -> the scope it needs; None: any valid key will do."""
+
+
+def scope_for(method: str, template: str) -> Scope | None:
+    """Return the scope that a route needs, None where any valid key will do.
+
+    Raises:
+        KeyError: nobody has placed this route in the table.
+    """
+    return POLICY[method, template]
+
+
+def require(caller: Caller, scope: Scope | None) -> None:
+    """Return if the caller has the scope, or none is needed.
+
+    Raises:
+        InsufficientScopeError: the message names the scope.
+    """
+    if scope is None or caller.may(scope):
+        return
+    message = f"This needs an API key with the scope {scope}."
+    raise InsufficientScopeError(message)

@@ -1,0 +1,197 @@
+"""The SQL of organizations, users, keys and audit; every query names its organization."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from assay import db
+from assay.access.model import ApiKey, AuditEntry, Caller, Organization, User
+
+# One round trip. The touch skips a key that another request is touching: waiting for that request's
+# transaction would make all users of a key queue once a minute.
+AUTHENTICATE = """
+WITH found AS (
+    SELECT o.id AS organization_id, o.slug AS organization_slug, o.name AS organization_name,
+           u.id AS user_id, u.email, u.name, k.id AS key_id, k.scopes, k.last_used_at
+    FROM api_keys k
+    JOIN users u ON u.id = k.user_id
+    JOIN organizations o ON o.id = k.organization_id
+    WHERE k.key_hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)
+), touched AS (
+    UPDATE api_keys SET last_used_at = $2
+    WHERE id = (
+        SELECT k.id FROM api_keys k JOIN found ON k.id = found.key_id
+        WHERE k.last_used_at IS NULL OR k.last_used_at <= $2 - interval '1 minute'
+        FOR NO KEY UPDATE OF k SKIP LOCKED
+    )
+)
+SELECT organization_id, organization_slug, organization_name, user_id, key_id, email, name, scopes FROM found
+"""
+
+_KEY_COLUMNS = "id, organization_id, user_id, name, scopes, created_at, expires_at, revoked_at, last_used_at"
+
+INSERT_KEY = f"""
+INSERT INTO api_keys (id, organization_id, user_id, name, key_hash, scopes, created_at, expires_at)
+SELECT $1, organization_id, id, $4, $5, $6, $7, $8 FROM users WHERE organization_id = $2 AND id = $3
+RETURNING {_KEY_COLUMNS}
+"""
+
+LIST_KEYS = f"SELECT {_KEY_COLUMNS} FROM api_keys WHERE organization_id = $1 ORDER BY created_at DESC, id DESC"
+
+GET_KEY = f"SELECT {_KEY_COLUMNS} FROM api_keys WHERE organization_id = $1 AND id = $2"
+
+REVOKE_KEY = f"""
+UPDATE api_keys SET revoked_at = $3
+WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL
+RETURNING {_KEY_COLUMNS}
+"""
+
+_ORGANIZATION_COLUMNS = "id, slug, name, created_at"
+
+INSERT_ORGANIZATION = f"""
+INSERT INTO organizations ({_ORGANIZATION_COLUMNS}) VALUES ($1, $2, $3, $4)
+ON CONFLICT (slug) DO NOTHING
+RETURNING {_ORGANIZATION_COLUMNS}
+"""
+
+GET_ORGANIZATION = f"SELECT {_ORGANIZATION_COLUMNS} FROM organizations WHERE slug = $1"
+
+LOCK_ORGANIZATION = "SELECT id FROM organizations WHERE id = $1 FOR NO KEY UPDATE"
+
+_USER_COLUMNS = "id, organization_id, email, name, role, created_at"
+
+INSERT_USER = f"""
+INSERT INTO users ({_USER_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (organization_id, email) DO NOTHING
+RETURNING {_USER_COLUMNS}
+"""
+
+FIRST_OWNER = f"""
+SELECT {_USER_COLUMNS} FROM users WHERE organization_id = $1 AND role = 'owner' ORDER BY created_at, id LIMIT 1
+"""
+
+_AUDIT_COLUMNS = "id, organization_id, created_at, user_id, key_id, action, target, detail"
+
+INSERT_AUDIT = f"INSERT INTO audit_entries ({_AUDIT_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+
+AUDIT_TIME = "SELECT created_at FROM audit_entries WHERE organization_id = $1 AND id = $2"
+
+NEWEST_AUDIT = f"""
+SELECT {_AUDIT_COLUMNS} FROM audit_entries WHERE organization_id = $1
+ORDER BY created_at DESC, id DESC LIMIT $2
+"""
+
+EARLIER_AUDIT = f"""
+SELECT {_AUDIT_COLUMNS} FROM audit_entries WHERE organization_id = $1 AND (created_at, id) < ($3, $4)
+ORDER BY created_at DESC, id DESC LIMIT $2
+"""
+
+
+async def authenticate(tx: db.Transaction, key_hash: bytes, moment: datetime) -> Caller | None:
+    """Find whom a key stands for at this moment, and note that it was used if the last note is a minute old."""
+    row = await tx.fetch_one(AUTHENTICATE, key_hash, moment)
+    if row is None:
+        return None
+    values: dict[str, Any] = {**row, "scopes": frozenset(row["scopes"])}
+    return Caller(**values)
+
+
+async def insert_key(tx: db.Transaction, key: ApiKey, key_hash: bytes) -> ApiKey | None:
+    """Store a key with its hash; None if the user is not of the organization."""
+    row = await tx.fetch_one(
+        INSERT_KEY,
+        key.id,
+        key.organization_id,
+        key.user_id,
+        key.name,
+        key_hash,
+        key.scopes,
+        key.created_at,
+        key.expires_at,
+    )
+    return _key(row) if row else None
+
+
+async def list_keys(tx: db.Transaction, organization_id: str) -> list[ApiKey]:
+    """Return all keys of an organization, newest first."""
+    return [_key(row) for row in await tx.fetch(LIST_KEYS, organization_id)]
+
+
+async def get_key(tx: db.Transaction, organization_id: str, key_id: str) -> ApiKey | None:
+    """Return one key."""
+    row = await tx.fetch_one(GET_KEY, organization_id, key_id)
+    return _key(row) if row else None
+
+
+async def revoke_key(tx: db.Transaction, organization_id: str, key_id: str, moment: datetime) -> ApiKey | None:
+    """Revoke a key; None if it is revoked already or there is none."""
+    row = await tx.fetch_one(REVOKE_KEY, organization_id, key_id, moment)
+    return _key(row) if row else None
+
+
+async def insert_organization(tx: db.Transaction, organization: Organization) -> bool:
+    """Store an organization; False if its slug is taken."""
+    values = (organization.id, organization.slug, organization.name, organization.created_at)
+    return await tx.fetch_one(INSERT_ORGANIZATION, *values) is not None
+
+
+async def get_organization(tx: db.Transaction, slug: str) -> Organization | None:
+    """Return the organization with this slug."""
+    row = await tx.fetch_one(GET_ORGANIZATION, slug)
+    return Organization(**row) if row else None
+
+
+async def lock_organization(tx: db.Transaction, organization_id: str) -> None:
+    """Wait until no other transaction holds this lock, and hold it until this one ends."""
+    await tx.execute(LOCK_ORGANIZATION, organization_id)
+
+
+async def insert_user(tx: db.Transaction, user: User) -> bool:
+    """Store a user; False if the email address is taken in the organization."""
+    values = (user.id, user.organization_id, user.email, user.name, user.role, user.created_at)
+    return await tx.fetch_one(INSERT_USER, *values) is not None
+
+
+async def first_owner(tx: db.Transaction, organization_id: str) -> User | None:
+    """Return the owner who has been there longest."""
+    row = await tx.fetch_one(FIRST_OWNER, organization_id)
+    return User(**row) if row else None
+
+
+async def insert_audit(tx: db.Transaction, entry: AuditEntry) -> None:
+    """Append an entry."""
+    await tx.execute(
+        INSERT_AUDIT,
+        entry.id,
+        entry.organization_id,
+        entry.created_at,
+        entry.user_id,
+        entry.key_id,
+        entry.action,
+        entry.target,
+        json.dumps(entry.detail),
+    )
+
+
+async def audit_time(tx: db.Transaction, organization_id: str, entry_id: str) -> datetime | None:
+    """Return when an entry was written."""
+    return await tx.fetch_value(AUDIT_TIME, organization_id, entry_id)
+
+
+async def list_audit(
+    tx: db.Transaction, organization_id: str, limit: int, before: tuple[datetime, str] | None
+) -> list[AuditEntry]:
+    """Return up to `limit` entries, newest first, that lie before a time and id."""
+    if before is None:
+        return _entries(await tx.fetch(NEWEST_AUDIT, organization_id, limit))
+    return _entries(await tx.fetch(EARLIER_AUDIT, organization_id, limit, *before))
+
+
+def _key(row: db.Row) -> ApiKey:
+    values: dict[str, Any] = {**row, "scopes": tuple(row["scopes"])}
+    return ApiKey(**values)
+
+
+def _entries(rows: Sequence[db.Row]) -> list[AuditEntry]:
+    return [AuditEntry(**{**row, "detail": json.loads(row["detail"])}) for row in rows]
