@@ -15,12 +15,22 @@ import asyncpg
 from sqlalchemy import Executable
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql.compiler import SQLCompiler
+from typing_extensions import override
 
 from assay.db.errors import DatabaseUnavailableError
 
 Row = asyncpg.Record
 Query = str | Executable
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
+
+
+class _Connection(asyncpg.Connection):
+    """Returns to the pool without a round trip: nobody leaves session state on these connections."""
+
+    @override
+    def get_reset_query(self) -> str:
+        return ""
+
 
 _DIALECT = PGDialect_asyncpg()
 
@@ -84,6 +94,7 @@ class Database:
         try:
             pool = await asyncpg.create_pool(
                 dsn,
+                connection_class=_Connection,
                 min_size=1,
                 max_size=size,
                 timeout=10,
@@ -114,14 +125,27 @@ class Database:
             DatabaseUnavailableError: the server went away. Nothing was done, except in the one case
                 nobody can tell: it went away between the commit and its answer.
         """
+        async with self._connection() as connection, connection.transaction(isolation=isolation):
+            yield Transaction(connection)
+
+    @asynccontextmanager
+    async def single_statement(self) -> AsyncGenerator[Transaction]:
+        """Lend a connection on which each statement is a transaction of its own: for one statement, and faster.
+
+        Raises:
+            DatabaseUnavailableError: the server went away.
+        """
+        async with self._connection() as connection:
+            yield Transaction(connection)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[asyncpg.Connection]:
         try:
             proxy = await self.pool.acquire(timeout=10)
         except (*CONNECTION_ERRORS, OSError, TimeoutError) as error:
             raise DatabaseUnavailableError from error
-        connection = cast("asyncpg.Connection", proxy)
         try:
-            async with connection.transaction(isolation=isolation):
-                yield Transaction(connection)
+            yield cast("asyncpg.Connection", proxy)
         except asyncpg.DataError:
             raise
         except CONNECTION_ERRORS as error:
