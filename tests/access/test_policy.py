@@ -1,0 +1,52 @@
+"""The policy: what each scope opens, and that nothing is open by accident."""
+
+import pytest
+
+from assay import access
+from assay.errors import ErrorKind
+
+
+def _caller(*scopes: str) -> access.Caller:
+    return access.Caller("org_1", "acme", "Acme", "user_1", "key_1", "a@example.org", None, frozenset(scopes))
+
+
+def _opened_by(scope: access.Scope) -> set[tuple[str, str]]:
+    caller = _caller(scope)
+    return {route for route, needed in access.POLICY.items() if needed is not None and caller.may(needed)}
+
+
+def test_full_access_opens_everything() -> None:
+    for needed in access.POLICY.values():
+        access.require(_caller("full_access"), needed)
+    assert _caller("full_access").full_access
+
+
+def test_a_key_for_metrics_reads_metrics_only() -> None:
+    assert _opened_by("observability:read") == {("GET", "/metrics")}
+    assert not _caller("observability:read").full_access
+
+
+@pytest.mark.parametrize("scope", ["runs:read", "automations:read"])
+def test_a_reading_key_changes_nothing(scope: access.Scope) -> None:
+    assert {method for method, _ in _opened_by(scope)} == {"GET"}
+
+
+@pytest.mark.parametrize("scope", [scope for scope in access.SCOPES if scope != "observability:read"])
+def test_whoever_works_with_automations_may_look_them_up(scope: access.Scope) -> None:
+    assert ("GET", "/automations/{automation_id}") in _opened_by(scope)
+
+
+@pytest.mark.parametrize("scope", ["automations:write", "datasets:write", "reviews:write", "runs:write"])
+def test_the_documents_of_runs_need_the_scope_to_read_runs(scope: access.Scope) -> None:
+    with pytest.raises(access.InsufficientScopeError, match="runs:read") as refused:
+        access.require(_caller(scope), access.scope_for("GET", "/files/{file_id}/content"))
+    assert (refused.value.kind, refused.value.code) == (ErrorKind.FORBIDDEN, "insufficient_scope")
+
+
+def test_any_valid_key_may_ask_who_it_is() -> None:
+    access.require(_caller(), access.scope_for("GET", "/auth/check"))
+
+
+def test_a_route_that_nobody_placed_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        access.scope_for("GET", "/somewhere")
