@@ -1,0 +1,55 @@
+"""Client of an assay server.
+
+with Client(api_key="asy_…") as client:
+    run = client.runs.start("workflows.invoice-fields", files={"document": Path("invoice.pdf")}, wait_seconds=30)
+    print(run["output"])
+"""
+
+from assay_client.automations import Automations, Limits
+from assay_client.client import DEFAULT_BASE_URL, Client
+from assay_client.errors import (
+    ApiError,
+    AssayClientError,
+    ConflictError,
+    ConnectionFailedError,
+    ForbiddenError,
+    InvalidBaseUrlError,
+    InvalidRequestError,
+    NotFoundError,
+    RateLimitedError,
+    ServerError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnexpectedAnswerError,
+    WaitTimeoutError,
+)
+from assay_client.files import Files
+from assay_client.keys import Keys
+from assay_client.runs import Runs
+from assay_client.uploads import FileSource, Upload
+
+__all__ = [
+    "DEFAULT_BASE_URL",
+    "ApiError",
+    "AssayClientError",
+    "Automations",
+    "Client",
+    "ConflictError",
+    "ConnectionFailedError",
+    "FileSource",
+    "Files",
+    "ForbiddenError",
+    "InvalidBaseUrlError",
+    "InvalidRequestError",
+    "Keys",
+    "Limits",
+    "NotFoundError",
+    "RateLimitedError",
+    "Runs",
+    "ServerError",
+    "TooLargeError",
+    "UnauthenticatedError",
+    "UnexpectedAnswerError",
+    "Upload",
+    "WaitTimeoutError",
+]

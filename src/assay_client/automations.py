@@ -1,0 +1,88 @@
+"""Workflows and agents: the automations of an organization, their versions, triggers and limits."""
+
+from typing import Any, Literal, TypedDict
+
+from assay_client.transport import Transport, segment
+
+
+class Limits(TypedDict, total=False):
+    """What to change: a number sets a limit, None removes it, a missing name leaves it alone."""
+
+    concurrencyLimit: int | None
+    retentionDays: int | None
+
+
+class Automations:
+    """Everything below `/automations`. An automation is named by its id or `workflows.<slug>`."""
+
+    def __init__(self, transport: Transport) -> None:
+        """Use `Client.automations`."""
+        self._transport = transport
+
+    def list(
+        self,
+        *,
+        search: str | None = None,
+        kind: Literal["workflow", "agent"] | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> dict[str, Any]:
+        """Return a page `{data, total, limit, offset}`; `search` looks into slug, name and description."""
+        query = {"search": search, "type": kind, "limit": limit, "offset": offset}
+        return self._transport.request("GET", "/automations", query=query)
+
+    def get(self, automation: str) -> dict[str, Any]:
+        """Return an automation with its `inputSchema` and `outputSchema`."""
+        return self._transport.request("GET", _path(automation))
+
+    def create(self, yaml: str, *, activate: bool = True) -> dict[str, Any]:
+        """Make a workflow from its YAML; return `{automation, version}`.
+
+        Raises:
+            ConflictError: there is one of that name; `body["conflictingWorkflowId"]` is its id.
+            InvalidRequestError: the YAML is not valid; `issues` lists everything that is wrong.
+        """
+        return self._transport.request("POST", "/automations", body={"yaml": yaml, "activate": activate})
+
+    def versions(self, automation: str, *, limit: int | None = None, offset: int | None = None) -> dict[str, Any]:
+        """Return a page `{data, total, limit, offset}` of versions, the highest first."""
+        return self._transport.request("GET", _versions(automation), query={"limit": limit, "offset": offset})
+
+    def version(self, automation: str, version_id: str) -> dict[str, Any]:
+        """Return one version with its `yaml`."""
+        return self._transport.request("GET", f"{_versions(automation)}/{segment(version_id)}")
+
+    def push_version(self, automation: str, yaml: str, *, activate: bool = True) -> dict[str, Any]:
+        """Add a version; without `activate` it is staged and serves nobody yet. Returns `{automation, version}`.
+
+        Raises:
+            ConflictError: the version is there already, or not higher than all others.
+            InvalidRequestError: the YAML is not valid.
+        """
+        return self._transport.request("POST", _versions(automation), body={"yaml": yaml, "activate": activate})
+
+    def promote(self, automation: str, version_id: str) -> dict[str, Any]:
+        """Make a version the current one, also an older one (a rollback). A second call changes nothing."""
+        path = f"{_versions(automation)}/{segment(version_id)}/promote"
+        return self._transport.request("POST", path, repeatable=True)
+
+    def triggers(self, automation: str) -> dict[str, Any]:
+        """Return `{automationId, type, triggers: {api, email, manual, cron}}`."""
+        return self._transport.request("GET", f"{_path(automation)}/triggers")
+
+    def set_triggers(self, automation: str, *, api: bool | None = None, manual: bool | None = None) -> dict[str, Any]:
+        """Switch triggers on or off; None leaves one alone. Returns what `triggers` does."""
+        changes = {name: value for name, value in (("api", api), ("manual", manual)) if value is not None}
+        return self._transport.request("PATCH", f"{_path(automation)}/triggers", body=changes)
+
+    def set_limits(self, automation: str, changes: Limits) -> dict[str, Any]:
+        """Change how many runs may be worked on at once, and after how many days finished runs are deleted."""
+        return self._transport.request("PATCH", f"{_path(automation)}/limits", body=changes)
+
+
+def _path(automation: str) -> str:
+    return f"/automations/{segment(automation)}"
+
+
+def _versions(automation: str) -> str:
+    return f"{_path(automation)}/versions"

@@ -1,0 +1,67 @@
+"""The client of one assay server."""
+
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from assay_client.automations import Automations
+from assay_client.files import Files
+from assay_client.keys import Keys
+from assay_client.runs import Runs
+from assay_client.transport import Transport
+
+DEFAULT_BASE_URL = "http://127.0.0.1:8321"
+
+
+class Client:
+    """A synchronous client; answers are plain dicts as the API gives them. Close it, or use it in a `with` block.
+
+    `timeout` are the seconds that an answer may let wait; it must be longer than the longest
+    `wait_seconds`. `retries` are further attempts after the first. `trigger` is what a run says it
+    was started by. One client may be used by several threads.
+
+    Raises:
+        InvalidBaseUrlError: the base URL is not http(s).
+    """
+
+    def __init__(
+        self,
+        base_url: str = DEFAULT_BASE_URL,
+        api_key: str = "",
+        *,
+        timeout: float = 70.0,
+        retries: int = 3,
+        trigger: Literal["api", "cli"] = "api",
+    ) -> None:
+        """Prepare; nothing is sent yet."""
+        self._transport = Transport(base_url, api_key, timeout=timeout, retries=retries, trigger=trigger)
+        self.automations = Automations(self._transport)
+        self.files = Files(self._transport)
+        self.keys = Keys(self._transport)
+        self.runs = Runs(self._transport)
+
+    @property
+    def base_url(self) -> str:
+        """The address of the server, without the path of the API."""
+        return self._transport.base_url
+
+    def check_key(self) -> dict[str, Any]:
+        """Return whom the API key stands for: `{tenantSlug, email, keyId, scope, …}`.
+
+        Raises:
+            UnauthenticatedError: the key is not valid.
+        """
+        return self._transport.request("GET", "/auth/check")
+
+    def close(self) -> None:
+        """Close all connections. A second call does nothing."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
