@@ -121,7 +121,7 @@ class BlockResult:
     @property
     def last(self) -> JsonValue:
         """Output of the last step that ran, or None."""
-        return next(reversed(self.outputs.values()), None)
+        return list(self.outputs.values())[-1] if self.outputs else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,11 @@ class LocalFile:
 
 class StepContext(Protocol):
     """What a running step may ask for."""
+
+    @property
+    def step_name(self) -> str:
+        """Name of the step in its workflow."""
+        ...
 
     @property
     def idempotency_key(self) -> str:

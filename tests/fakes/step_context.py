@@ -1,0 +1,85 @@
+"""What a step gets in a test: files and a parser that are given, blocks run by a function, and a record of the rest."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import JsonValue
+from typing_extensions import override
+
+from assay import documents
+from assay.steps import BlockResult, LocalFile, ScopeEntry, StepContext, StepError
+
+RunBlock = Callable[[str, Mapping[str, JsonValue]], Awaitable[Mapping[str, JsonValue]]]
+
+
+async def run_nothing(block: str, variables: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """A block in which every step is skipped."""
+    del block, variables
+    return {}
+
+
+@dataclass
+class FakeStepContext(StepContext):
+    """`files` are found by the path of a reference; artifacts, usage, scopes and sleeps are kept to be looked at."""
+
+    files: dict[str, LocalFile] = field(default_factory=dict)
+    run_inner: RunBlock = run_nothing
+    document_parser: documents.Parser | None = None
+    name: str = "step"
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+    usage: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    scopes: list[ScopeEntry] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+
+    def add_file(self, path: Path, content_type: str, *, filename: str | None = None) -> JsonValue:
+        """Make a file of the machine a file of the run; return the reference to it."""
+        kept = f"input/{path.name}"
+        self.files[kept] = LocalFile(path, filename or path.name, content_type, path.stat().st_size)
+        return {"$file": kept}
+
+    @property
+    @override
+    def step_name(self) -> str:
+        return self.name
+
+    @property
+    @override
+    def idempotency_key(self) -> str:
+        return f"run.{self.name}"
+
+    @property
+    @override
+    def parser(self) -> documents.Parser:
+        assert self.document_parser is not None, "this test gave no parser"
+        return self.document_parser
+
+    @override
+    async def open_file(self, reference: JsonValue) -> LocalFile:
+        path = reference.get("$file") if isinstance(reference, dict) else None
+        if not isinstance(path, str) or path not in self.files:
+            raise StepError("file_required", "This is no file of the run.", category="validation")
+        return self.files[path]
+
+    @override
+    def keep_artifact(self, name: str, content: bytes, *, role: str, content_type: str) -> str:
+        path = f"{role}/{self.name}/{name}"
+        self.artifacts[path] = content
+        return path
+
+    @override
+    def add_usage(self, **amounts: float) -> None:
+        for name, amount in amounts.items():
+            self.usage[name] += amount
+
+    @override
+    async def run_block(
+        self, block: str, *, scope: ScopeEntry, variables: Mapping[str, JsonValue] | None = None
+    ) -> BlockResult:
+        self.scopes.append(scope)
+        return BlockResult(await self.run_inner(block, variables or {}))
+
+    @override
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
