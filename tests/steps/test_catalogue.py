@@ -10,6 +10,7 @@ import pytest
 from pydantic import JsonValue, ValidationError
 from ruamel.yaml import YAML
 
+from assay import automations
 from assay.steps import Effect, Step, catalogue
 
 TYPES = list(catalogue().values())
@@ -109,6 +110,12 @@ def test_a_configuration_of_any_shape_has_its_blocks_looked_up(step_type: type[S
 
 def test_the_effect_is_declared(step_type: type[Step]) -> None:
     assert step_type.effect in Effect
+
+
+def test_the_example_is_a_valid_workflow(step_type: type[Step]) -> None:
+    parsed = automations.parse_workflow(step_type.example)
+    assert parsed.issues == ()
+    assert parsed.definition is not None
 
 
 def test_the_example_uses_the_type_and_needs_no_input(step_type: type[Step]) -> None:

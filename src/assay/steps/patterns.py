@@ -97,7 +97,7 @@ def compile_pattern(source: str, flags: str = "") -> Pattern:
             cannot be matched here.
     """
     if "y" in flags:
-        _unsupported("the flag y (sticky)", "the whole text is searched: leave it out")
+        _unsupported("the flag y (sticky)", "Leave it out: the whole text is searched.")
     if len(source) > PATTERN_LIMIT:
         _unsupported(f"more than {PATTERN_LIMIT} characters")
     folding = _BLANKS | _LINE_ENDS if "m" in flags else _BLANKS
@@ -290,13 +290,13 @@ class _Translation:
             self._groups.append(_Group())
             return "(?:"
         if any(self._take(look) for look in ("=", "!", "<=", "<!")):
-            _unsupported("look-around", "capture what you need and match what surrounds it outside of the group")
+            _unsupported("look-around", "Capture what you need and match what surrounds it outside of the group.")
         if self._take("<"):
             return self._open_named()
         if self._take("P<"):
-            _invalid("(?P<name>…) is Python's", "write (?<name>…)")
+            _invalid("(?P<name>…) is Python's", "Write (?<name>…).")
         if self._source[self._at : self._at + 1] in _MODIFIERS:
-            _unsupported("flags inside of a group", "name them under `flags`")
+            _unsupported("flags inside of a group", "Name them under `flags`.")
         _invalid("a ( is followed by an unknown ?")
 
     def _open_named(self) -> str:
@@ -337,7 +337,9 @@ class _Translation:
         # JavaScript forgets a group that the last pass left out, and makes no pass that takes nothing; RE2 keeps what
         # an earlier pass took, and makes one.
         if (most is None or most > 1) and (group.skips or (group.captures and group.may_be_empty)):
-            _unsupported("a capture group that a repetition may leave out or find empty", "capture the whole of it")
+            _unsupported(
+                "a capture group that a repetition may leave out or find empty", "Capture the whole repetition."
+            )
         if (least == 0 or most != 1) and group.may_be_empty and group.prefers_empty:
             _unsupported("a repetition of what is rather empty than not")
         if least == 0 and group.captures:
@@ -400,7 +402,7 @@ class _Translation:
     def _nul(self, digit: str) -> int:
         following = self._source[self._at : self._at + 1]
         if digit != "0" or (following.isascii() and following.isdigit()):
-            _unsupported("octal escapes", r"write \xHH")
+            _unsupported("octal escapes", r"Write \xHH.")
         return 0
 
     def _control(self) -> int:
@@ -412,7 +414,7 @@ class _Translation:
     def _property(self, letter: str) -> str:
         if not self._unicode or not self._take("{"):
             _unsupported(
-                f"\\{letter} but without the flag u or without braces", rf"write \{letter}{{L}} and the flag u"
+                f"\\{letter} but without the flag u or without braces", rf"Write \{letter}{{L}} and the flag u."
             )
         name, equals, value = self._until("}").partition("=")
         if equals and name not in {"Script", "sc", "General_Category", "gc"}:
@@ -437,7 +439,7 @@ class _Translation:
 
     def _code_point(self) -> int:
         if not self._unicode:
-            _unsupported(r"\u{…} but without the flag u", "add u to `flags`")
+            _unsupported(r"\u{…} but without the flag u", "Add u to `flags`.")
         self._take("{")
         digits = self._until("}")
         if not 1 <= len(digits) <= 8 or not all(digit in "0123456789abcdefABCDEF" for digit in digits):

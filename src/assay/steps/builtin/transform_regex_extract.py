@@ -212,7 +212,8 @@ output:
             try:
                 self._pattern(name, rule)
             except StepError as error:
-                found.append((f"fields.{name}.pattern", error.message, error.code))
+                message = f"{error.message} {error.hint}" if error.hint else error.message
+                found.append((f"fields.{name}.pattern", message, error.code))
         return found
 
     @override
