@@ -1,0 +1,29 @@
+"""Which forms `retry` may have, on a step and for the whole workflow."""
+
+from pydantic import JsonValue
+
+from assay.automations.conformance import conforming
+from assay.automations.findings import Findings, did_you_mean
+from assay.automations.parsing import Path
+from assay.automations.shape import RetryShape
+
+
+def check_retry(raw: JsonValue, path: Path, findings: Findings, *, may_inherit: bool) -> None:
+    """Report what is wrong with a value of `retry`: a mode, or a mapping with the mode and its limits."""
+    if raw is None:
+        return
+    modes = ("automatic", "never", "inherit") if may_inherit else ("automatic", "never")
+    if isinstance(raw, str):
+        if raw not in modes:
+            findings.report(path, f"retry is one of {', '.join(modes)}.", hint=did_you_mean(raw, modes))
+        return
+    if not isinstance(raw, dict):
+        findings.report(path, f"retry is one of {', '.join(modes)}, or a mapping with mode and maxAttempts.")
+        return
+    retry = conforming(RetryShape, raw, path, findings)
+    if retry is None:
+        return
+    if retry.mode not in modes or retry.mode == "inherit":
+        findings.report((*path, "mode"), "In this form the mode is automatic or never.")
+    if retry.mode == "never" and retry.maxAttempts is not None:
+        findings.report((*path, "maxAttempts"), "There are no attempts to limit when the mode is never.")
