@@ -1,0 +1,78 @@
+"""Automations: workflow files and what they mean, their versions, and who may start them."""
+
+from assay.automations.addressing import get, resolve_target, version_by_ref
+from assay.automations.compiled import definition_of
+from assay.automations.definition import ParsedWorkflow, TriggerDefaults, WorkflowDefinition, WorkflowSettings
+from assay.automations.errors import (
+    AutomationNotFoundError,
+    InvalidInputError,
+    InvalidTargetError,
+    InvalidWorkflowError,
+    IssueCode,
+    NameMismatchError,
+    NoCurrentVersionError,
+    StoredVersionError,
+    VersionExistsError,
+    VersionNotFoundError,
+    VersionNotIncreasingError,
+    WorkflowNameConflictError,
+)
+from assay.automations.inputs import InputContract
+from assay.automations.limits import all_limits, set_limits
+from assay.automations.listing import list_automations, list_versions
+from assay.automations.model import (
+    Automation,
+    Kind,
+    Limits,
+    Promoted,
+    Pushed,
+    RunTarget,
+    Triggers,
+    Version,
+    VersionText,
+)
+from assay.automations.triggers import set_triggers
+from assay.automations.validation import parse_workflow
+from assay.automations.versions import promote, push, read_version
+
+__all__ = [
+    "Automation",
+    "AutomationNotFoundError",
+    "InputContract",
+    "InvalidInputError",
+    "InvalidTargetError",
+    "InvalidWorkflowError",
+    "IssueCode",
+    "Kind",
+    "Limits",
+    "NameMismatchError",
+    "NoCurrentVersionError",
+    "ParsedWorkflow",
+    "Promoted",
+    "Pushed",
+    "RunTarget",
+    "StoredVersionError",
+    "TriggerDefaults",
+    "Triggers",
+    "Version",
+    "VersionExistsError",
+    "VersionNotFoundError",
+    "VersionNotIncreasingError",
+    "VersionText",
+    "WorkflowDefinition",
+    "WorkflowNameConflictError",
+    "WorkflowSettings",
+    "all_limits",
+    "definition_of",
+    "get",
+    "list_automations",
+    "list_versions",
+    "parse_workflow",
+    "promote",
+    "push",
+    "read_version",
+    "resolve_target",
+    "set_limits",
+    "set_triggers",
+    "version_by_ref",
+]
