@@ -2,13 +2,18 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+import logging
+import os
+import secrets
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from assay import db
+from assay import access, api, db, documents, engine, files, runs
 from assay.db import embedded
 from assay.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def settings_for(data_dir: Path | None) -> Settings:
@@ -32,6 +37,98 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncGen
         database = await db.Database.connect(dsn, size=settings.database_connections)
         stack.push_async_callback(database.close)
         yield database
+
+
+@asynccontextmanager
+async def open_server(settings: Settings) -> AsyncGenerator[api.Server]:
+    """Open what the HTTP door runs on, and wake its waiters meanwhile."""
+    async with open_database(settings) as database:
+        blobs = await _open_blobs(settings, database)
+        waiting_room = engine.WaitingRoom(database)
+        async with _beside(waiting_room.run):
+            yield api.Server(
+                settings=settings,
+                database=database,
+                blobs=blobs,
+                waiting_room=waiting_room,
+                limiter=access.RateLimiter(settings.rate_limit_per_minute),
+            )
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncGenerator[engine.Worker]:
+    """Open a worker; it works while its `run` runs."""
+    async with open_database(settings) as database:
+        blobs = await _open_blobs(settings, database)
+        limits = documents.Limits()
+        parser = documents.Parser(
+            native_children=settings.parse_children, ocr_children=settings.ocr_children, limits=limits
+        )
+        services = runs.Services(database, blobs, parser)
+        try:
+            yield engine.Worker(
+                database,
+                runs.Executor(services, runs.TimeLimits(settings.run_timeout_seconds, settings.step_timeout_seconds)),
+                engine.WorkerLimits(
+                    settings.worker_concurrency, settings.heartbeat_seconds, settings.worker_grace_seconds
+                ),
+                _chores(database, blobs),
+            )
+        finally:
+            await parser.close()
+
+
+async def _open_blobs(settings: Settings, database: db.Database) -> files.Blobs:
+    blobs = await asyncio.to_thread(files.Blobs.open, settings.storage_url, settings.data_dir)
+    await blobs.check()
+    storage_id, secret_key = await blobs.identity(), _secret_key(settings)
+    async with database.transaction() as tx:
+        await db.check_installation(tx, storage_id=storage_id, secret_key=secret_key)
+    return blobs
+
+
+def _secret_key(settings: Settings) -> str:
+    """Return the configured key, else the one in the data folder, made at first use."""
+    if settings.secret_key is not None:
+        return settings.secret_key
+    path = settings.data_dir / "secret.key"
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path.read_text()
+
+
+def _chores(database: db.Database, blobs: files.Blobs) -> dict[str, tuple[str, engine.Chore]]:
+    """What is done by the clock, by one worker of all."""
+
+    async def remove_expired_runs() -> None:
+        removed = await runs.delete_expired(database, blobs)
+        if removed:
+            log.info("Removed %d runs whose retention was over.", removed)
+
+    async def forget_idempotency_keys() -> None:
+        async with database.transaction() as tx:
+            await runs.forget_old_idempotency_keys(tx)
+
+    async def sweep_blobs() -> None:
+        await blobs.sweep(database)
+
+    return {
+        "remove_expired_runs": ("*/15 * * * *", remove_expired_runs),
+        "forget_idempotency_keys": ("7 * * * *", forget_idempotency_keys),
+        "sweep_blobs": ("23 * * * *", sweep_blobs),
+    }
+
+
+@asynccontextmanager
+async def _beside(work: Callable[[], Coroutine[None, None, None]]) -> AsyncGenerator[None]:
+    """Run something in the background for as long as the block lasts."""
+    task = asyncio.create_task(work())
+    try:
+        yield
+    finally:
+        task.cancel()
 
 
 @asynccontextmanager

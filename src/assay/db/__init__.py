@@ -2,6 +2,7 @@
 
 from assay.db.database import CONNECTION_ERRORS, Database, Row, Transaction
 from assay.db.errors import DatabaseUnavailableError, SchemaTooNewError
+from assay.db.installation import WrongSecretKeyError, WrongStorageError, check_installation
 from assay.db.schema import SchemaStatus, status, upgrade
 
 __all__ = [
@@ -12,6 +13,9 @@ __all__ = [
     "SchemaStatus",
     "SchemaTooNewError",
     "Transaction",
+    "WrongSecretKeyError",
+    "WrongStorageError",
+    "check_installation",
     "status",
     "upgrade",
 ]

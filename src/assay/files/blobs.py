@@ -20,14 +20,14 @@ import os
 import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from assay import clock
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from obstore import GetResult  # exists for type checkers only
 
 _CHUNK = 1024**2
+_IDENTITY = "store-id"
 _BATCH = 100
 _SWEEP_AGE = timedelta(hours=1)
 _REMOTE_SCHEMES = {"s3", "gs", "az"}
@@ -210,6 +211,18 @@ class Blobs:
             raise StorageUnavailableError(f"{self._place_name} cannot be used: {reason}") from error
         if found != probe.encode():
             raise StorageUnavailableError(f"{self._place_name} does not give back what was written.")
+
+    async def identity(self) -> str:
+        """Return the id of this store, which lies in it since it was first used.
+
+        Raises:
+            StorageUnavailableError: the store cannot be read or written.
+        """
+        with storage_errors(), suppress(AlreadyExistsError):
+            await obstore.put_async(self._objects, _IDENTITY, secrets.token_hex(16).encode(), mode="create")
+        with storage_errors():
+            found = await obstore.get_async(self._objects, _IDENTITY)
+            return bytes(await found.bytes_async()).decode()
 
     @property
     def _place_name(self) -> str:

@@ -253,3 +253,10 @@ CREATE TABLE idempotency_keys (
     PRIMARY KEY (organization_id, key)
 );
 CREATE INDEX idempotency_keys_by_time ON idempotency_keys (created_at);
+
+-- What belongs to this database outside of it: every process must use the same store and the same key.
+CREATE TABLE installation (
+    only_row      boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    storage_id    text NOT NULL,
+    secret_check  text NOT NULL
+);

@@ -1,0 +1,39 @@
+"""The HTTP application: every route under both prefixes."""
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+
+from assay.api import automations, errors, files, health, keys, runs, starting
+from assay.api.callers import PREFIXES, Server
+from assay.api.requests import RequestFrame
+
+ROUTERS = (starting.router, runs.router, automations.router, files.router, keys.router)
+
+
+def create_app(open_server: Callable[[], AbstractAsyncContextManager[Server]]) -> FastAPI:
+    """Build the application; `open_server` provides what it runs on for as long as it runs."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        async with open_server() as server:
+            app.state.server = server
+            yield
+
+    app = FastAPI(
+        title="assay",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        redirect_slashes=False,
+    )
+    app.add_middleware(RequestFrame)
+    errors.install(app)
+    app.include_router(health.router)
+    for prefix in PREFIXES:
+        for router in ROUTERS:
+            app.include_router(router, prefix=prefix, include_in_schema=prefix == PREFIXES[0])
+    return app

@@ -1,0 +1,235 @@
+"""Automations, their versions, triggers and limits."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from assay import access, automations, db
+from assay.api import parameters
+from assay.api.bodies import checked, read_json
+from assay.api.callers import Authorized, Here
+from assay.api.errors import JsonResponse
+from assay.clock import iso
+from assay.errors import InvalidValueError, Issue
+
+router = APIRouter(tags=["automations"])
+
+MAX_PAGE = 100
+
+
+class PushBody(BaseModel):
+    """A workflow file to store as a version."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    yaml: str = Field(min_length=1, max_length=2**20, description="The workflow file.")
+    activate: bool = Field(default=True, description="Make it current; false stages it.")
+
+
+class TriggersBody(BaseModel):
+    """Triggers to switch; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    api: bool | None = None
+    manual: bool | None = None
+
+
+class LimitsBody(BaseModel):
+    """Limits to set; what is left out stays as it is, null lifts it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    concurrency_limit: int | None = Field(default=None, alias="concurrencyLimit")
+    retention_days: int | None = Field(default=None, alias="retentionDays")
+
+
+@router.get("/automations")
+async def list_automations(request: Request, caller: Authorized, server: Here) -> Response:
+    """List automations, newest first; `search` looks into slug, name and description."""
+    parameters.only(request, {"search", "type", "limit", "offset"})
+    kinds = parameters.values(request, "type", ("workflow", "agent"))
+    kind: automations.Kind | None = None if len(kinds) != 1 else "workflow" if kinds[0] == "workflow" else "agent"
+    limit, offset = _page(request)
+    async with server.database.transaction() as tx:
+        found, total = await automations.list_automations(
+            tx,
+            caller.organization_id,
+            search=parameters.text(request, "search"),
+            kind=kind,
+            limit=limit,
+            offset=offset,
+        )
+    return JsonResponse({"data": [_summary(one) for one in found], "total": total, "limit": limit, "offset": offset})
+
+
+@router.post("/automations", status_code=201)
+async def create_automation(request: Request, caller: Authorized, server: Here) -> Response:
+    """Create a workflow from its file."""
+    return await _push(request, caller, server.database, None, server.settings.max_json_bytes)
+
+
+@router.get("/automations/{automation_id}")
+async def get_automation(automation_id: str, caller: Authorized, server: Here) -> Response:
+    """Read an automation with the JSON Schemas of its current version's input and output."""
+    async with server.database.transaction() as tx:
+        found = await automations.get(tx, caller.organization_id, automation_id)
+        body = {**_summary(found), "inputSchema": None, "outputSchema": None, **_limits(found)}
+        if found.current_version_id is not None:
+            definition = await automations.definition_of(tx, caller.organization_id, found.current_version_id)
+            body |= {"inputSchema": definition.input_schema, "outputSchema": definition.output_schema}
+    return JsonResponse(body)
+
+
+@router.post("/automations/{automation_id}/sync")
+async def sync_automation(automation_id: str, caller: Authorized, server: Here) -> Response:
+    """Reconcile an agent with its Git release; workflows have no such source and answer 400."""
+    async with server.database.transaction() as tx:
+        await automations.get(tx, caller.organization_id, automation_id)
+    message = "Workflows are pushed, not synced from Git."
+    raise InvalidValueError(message, hint="Use `assay workflow push`.")
+
+
+@router.get("/automations/{automation_id}/triggers")
+async def get_triggers(automation_id: str, caller: Authorized, server: Here) -> Response:
+    """Say which triggers are on."""
+    async with server.database.transaction() as tx:
+        found = await automations.get(tx, caller.organization_id, automation_id)
+    return JsonResponse(_triggers(found))
+
+
+@router.patch("/automations/{automation_id}/triggers")
+async def switch_triggers(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
+    """Switch triggers; what was switched here survives later pushes."""
+    body = checked(TriggersBody, await read_json(request, server.settings.max_json_bytes))
+    async with server.database.transaction() as tx:
+        found = await automations.set_triggers(tx, caller, automation=automation_id, api=body.api, manual=body.manual)
+    return JsonResponse(_triggers(found))
+
+
+@router.patch("/automations/{automation_id}/limits")
+async def set_limits(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
+    """Limit how many runs go on at once, and how long finished runs are kept."""
+    body = checked(LimitsBody, await read_json(request, server.settings.max_json_bytes))
+    async with server.database.transaction() as tx:
+        present = await automations.get(tx, caller.organization_id, automation_id)
+        given = body.model_fields_set
+        found = await automations.set_limits(
+            tx,
+            caller,
+            automation=present.id,
+            concurrency_limit=body.concurrency_limit if "concurrency_limit" in given else present.concurrency_limit,
+            retention_days=body.retention_days if "retention_days" in given else present.retention_days,
+        )
+        await tx.execute("SELECT pg_notify('assay_limits', $1)", found.id)
+    return JsonResponse({"automationId": found.id, **_limits(found)})
+
+
+@router.get("/automations/{automation_id}/versions")
+async def list_versions(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
+    """List versions, highest first."""
+    parameters.only(request, {"limit", "offset"})
+    limit, offset = _page(request)
+    async with server.database.transaction() as tx:
+        found, total = await automations.list_versions(
+            tx, caller.organization_id, automation_id, limit=limit, offset=offset
+        )
+    return JsonResponse({"data": [_version(one) for one in found], "total": total, "limit": limit, "offset": offset})
+
+
+@router.post("/automations/{automation_id}/versions", status_code=201)
+async def push_version(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
+    """Add a version; it is current at once unless `activate` is false."""
+    return await _push(request, caller, server.database, automation_id, server.settings.max_json_bytes)
+
+
+@router.get("/automations/{automation_id}/versions/{version_id}")
+async def get_version(automation_id: str, version_id: str, caller: Authorized, server: Here) -> Response:
+    """Read a version, by id, label or `latest`, with its file."""
+    async with server.database.transaction() as tx:
+        found = await automations.read_version(tx, caller.organization_id, automation_id, version_id)
+    return JsonResponse({**_version(found.version), "yaml": found.source})
+
+
+@router.post("/automations/{automation_id}/versions/{version_id}/promote")
+async def promote_version(automation_id: str, version_id: str, caller: Authorized, server: Here) -> Response:
+    """Make a version current. Going back to one that was current before is a rollback."""
+    async with server.database.transaction() as tx:
+        found = await automations.promote(tx, caller, automation=automation_id, version=version_id)
+    return JsonResponse({**_version(found.version), "reason": found.reason})
+
+
+async def _push(
+    request: Request, caller: access.Caller, database: db.Database, automation: str | None, limit: int
+) -> Response:
+    body = checked(PushBody, await read_json(request, limit))
+    async with database.transaction() as tx:
+        pushed = await automations.push(tx, caller, source=body.yaml, automation=automation, activate=body.activate)
+    content = {
+        "automation": _summary(pushed.automation),
+        "version": _version(pushed.version),
+        "issues": [_warning(issue) for issue in pushed.issues],
+    }
+    return JsonResponse(content, 201)
+
+
+def _page(request: Request) -> tuple[int, int]:
+    limit = parameters.number(request, "limit", default=50, least=1, most=MAX_PAGE)
+    return limit, parameters.number(request, "offset", default=0, least=0, most=parameters.MAX_OFFSET)
+
+
+def _summary(found: automations.Automation) -> dict[str, Any]:
+    return {
+        "id": found.id,
+        "type": found.kind,
+        "slug": found.slug,
+        "name": found.name or found.slug,
+        "description": found.description,
+        "status": found.status,
+        "version": found.current_version_label,
+        "triggers": _trigger_state(found),
+        "implementationAvailable": True,
+        "folderId": None,
+        "folderPath": None,
+        "createdAt": iso(found.created_at),
+        "updatedAt": iso(found.updated_at),
+    }
+
+
+def _trigger_state(found: automations.Automation) -> dict[str, bool]:
+    return {"api": found.triggers.api, "email": False, "manual": found.triggers.manual, "cron": False}
+
+
+def _triggers(found: automations.Automation) -> dict[str, Any]:
+    return {"automationId": found.id, "type": found.kind, "triggers": _trigger_state(found)}
+
+
+def _limits(found: automations.Automation) -> dict[str, Any]:
+    return {"concurrencyLimit": found.concurrency_limit, "retentionDays": found.retention_days}
+
+
+def _version(found: automations.Version) -> dict[str, Any]:
+    return {
+        "id": found.id,
+        "automationId": found.automation_id,
+        "version": found.label,
+        "sourceRef": found.label,
+        "isCurrent": found.is_current,
+        "createdAt": iso(found.created_at),
+        "kind": found.kind,
+        "contentHash": found.content_hash.hex(),
+        "gitRef": found.git_ref,
+    }
+
+
+def _warning(issue: Issue) -> dict[str, Any]:
+    return {
+        "field": issue.field,
+        "message": issue.message,
+        "code": issue.code,
+        "severity": issue.severity,
+        "line": issue.line,
+        "column": issue.column,
+    }

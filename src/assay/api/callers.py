@@ -1,0 +1,61 @@
+"""Who is calling, and whether the route's row in the policy lets them in."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from assay import access, db, engine, files
+from assay.settings import Settings
+
+PREFIXES = ("/api/v1", "/v1")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the routes of one server process share."""
+
+    settings: Settings
+    database: db.Database
+    blobs: files.Blobs
+    waiting_room: engine.WaitingRoom
+    limiter: access.RateLimiter
+
+
+def server_of(request: Request) -> Server:
+    """Return what `create_app` was given."""
+    return cast("Server", request.app.state.server)
+
+
+def route_template(request: Request) -> str:
+    """Return the path template of the route that answers, without the prefix it is mounted at."""
+    template = cast("str", request.scope["route"].path)
+    for prefix in PREFIXES:
+        if template.startswith(f"{prefix}/"):
+            return template.removeprefix(prefix)
+    return template
+
+
+async def authorized(request: Request) -> access.Caller:
+    """Authenticate the caller, and check rate limit and scope.
+
+    Raises:
+        UnauthenticatedError: there is no valid key.
+        RateLimitedError: the key asked too often.
+        InsufficientScopeError: the key may not use this route.
+    """
+    server = server_of(request)
+    async with server.database.single_statement() as tx:
+        caller = await access.authenticate(tx, _token(request))
+    server.limiter.take(caller.key_id)
+    access.require(caller, access.scope_for(request.method, route_template(request)))
+    return caller
+
+
+def _token(request: Request) -> str | None:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
+Authorized = Annotated[access.Caller, Depends(authorized)]
+Here = Annotated[Server, Depends(server_of)]

@@ -1,0 +1,250 @@
+"""Reading, cancelling, comparing and removing runs."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response, StreamingResponse
+
+from assay import automations, db, engine, files, runs, traces
+from assay.api import parameters, run_bodies
+from assay.api.callers import Authorized, Here
+from assay.api.errors import JsonResponse
+from assay.errors import InvalidValueError
+
+router = APIRouter(tags=["runs"])
+
+EXPANSIONS = ("input", "usage", "execution", "debug")
+MAX_ZIP_BYTES = 512 * 1024**2
+_STATUSES = tuple(status.value for status in runs.RunStatus)
+_FILTERS = frozenset(
+    {
+        "type",
+        "source",
+        "status",
+        "trigger",
+        "triggeredBy",
+        "sourceRef",
+        "mode",
+        "batchId",
+        "exampleId",
+        "exampleIdContains",
+        "experiments",
+        "from",
+        "to",
+        "createdAfter",
+        "createdBefore",
+        "completedAfter",
+        "completedBefore",
+        "ids",
+        "cursor",
+        "offset",
+        "limit",
+        "sort",
+        "order",
+    }
+)
+
+
+@router.get("/runs")
+async def list_runs(request: Request, caller: Authorized, server: Here) -> Response:
+    """List runs, newest first. Filters combine; several values of one (comma list or repeated) are alternatives."""
+    parameters.only(request, _FILTERS)
+    filters = _filters(request)
+    if parameters.values(request, "sort", ("createdAt",)) not in ([], ["createdAt"]):
+        message = "sort is createdAt."
+        raise InvalidValueError(message, field="sort")
+    order = parameters.values(request, "order", ("asc", "desc"))
+    cursor = parameters.text(request, "cursor")
+    offset = parameters.number(request, "offset", default=0, least=0, most=parameters.MAX_OFFSET)
+    limit = parameters.number(request, "limit", default=50, least=1, most=100)
+    async with server.database.transaction() as tx:
+        sources = parameters.values(request, "source")
+        if sources:
+            filters = await _with_sources(tx, caller.organization_id, filters, sources)
+        page = await runs.list_runs(
+            tx,
+            caller.organization_id,
+            filters,
+            cursor=cursor,
+            offset=offset,
+            limit=limit,
+            ascending=list(order) == ["asc"],
+        )
+    return JsonResponse({"runs": [run_bodies.summary(run) for run in page.runs], "nextCursor": page.next_cursor})
+
+
+@router.get("/runs/{run_id}")
+async def get_run(request: Request, run_id: str, caller: Authorized, server: Here) -> Response:
+    """Read a run; `expand` adds `input`, `usage`, `execution` (its steps) and `debug`."""
+    parameters.only(request, {"expand"})
+    expand = parameters.values(request, "expand", EXPANSIONS)
+    async with server.database.transaction() as tx:
+        run = await _run(tx, caller.organization_id, run_id)
+        body = run_bodies.detail(run)
+        if "input" in expand:
+            given = await runs.get_input(tx, caller.organization_id, run_id)
+            assert given is not None
+            artifacts = await files.list_artifacts(tx, caller.organization_id, run_id)
+            body["input"] = run_bodies.run_input(given, artifacts)
+        if "execution" in expand:
+            steps = await traces.list_steps(tx, caller.organization_id, run_id)
+            given = await runs.get_input(tx, caller.organization_id, run_id)
+            summary = run.summary
+            version = await automations.read_version(
+                tx, caller.organization_id, summary.automation_id, summary.version_id
+            )
+            overrides = given.overrides if given else None
+            body["execution"] = run_bodies.full_execution(run, steps, version.document, overrides)
+    if "usage" in expand:
+        body["usage"] = run_bodies.usage(run)
+    if "debug" in expand:
+        body["debug"] = {"observability": None, "traceId": None}
+    return JsonResponse(body)
+
+
+@router.delete("/runs/{run_id}", status_code=204)
+async def delete_run(run_id: str, caller: Authorized, server: Here) -> Response:
+    """Remove a finished run with its steps, events and files; audited."""
+    async with server.database.transaction() as tx:
+        hashes = await runs.delete_run(tx, caller.organization_id, run_id, user_id=caller.user_id, key_id=caller.key_id)
+    await server.blobs.forget(server.database, hashes)
+    return Response(status_code=204)
+
+
+@router.post("/runs/{run_id}/cancel")
+async def cancel_run(run_id: str, caller: Authorized, server: Here) -> Response:
+    """Cancel a run: at once if it has not started, else at its next step. Safe to repeat."""
+    async with server.database.transaction() as tx:
+        found = await engine.request_cancel(tx, caller.organization_id, run_id)
+        if found is None:
+            raise runs.RunNotFoundError
+        run = await _run(tx, caller.organization_id, run_id)
+    state = "cancelled" if found.status.finished else "requested"
+    return JsonResponse(
+        {
+            "id": run_id,
+            "type": run.summary.kind,
+            "finished": found.status.finished,
+            "execution": {"status": found.status.value},
+            "cancellation": {
+                "state": "already_terminal" if found.was_status.finished else state,
+                "wasStatus": found.was_status.value,
+            },
+        }
+    )
+
+
+@router.get("/runs/{run_id}/steps")
+async def list_steps(run_id: str, caller: Authorized, server: Here) -> Response:
+    """List the steps in the order they ran, with config, input, output and error."""
+    async with server.database.transaction() as tx:
+        await _run(tx, caller.organization_id, run_id)
+        steps = await traces.list_steps(tx, caller.organization_id, run_id)
+    return JsonResponse({"steps": [run_bodies.step(step) for step in steps], "total": len(steps)})
+
+
+@router.get("/runs/{run_id}/events")
+async def list_events(run_id: str, caller: Authorized, server: Here) -> Response:
+    """Tell the run's life in order of time."""
+    async with server.database.transaction() as tx:
+        run = await _run(tx, caller.organization_id, run_id)
+        steps = await traces.list_steps(tx, caller.organization_id, run_id)
+        noted = await traces.list_events(tx, caller.organization_id, run_id)
+    return JsonResponse({"events": [run_bodies.event(event) for event in runs.timeline(run, steps, noted)]})
+
+
+@router.get("/runs/{run_id}/trace")
+async def get_trace(run_id: str, caller: Authorized, server: Here) -> Response:
+    """List phases and steps with their times."""
+    async with server.database.transaction() as tx:
+        run = await _run(tx, caller.organization_id, run_id)
+        steps = await traces.list_steps(tx, caller.organization_id, run_id)
+    return JsonResponse({"events": run_bodies.trace(run, steps)})
+
+
+@router.get("/runs/{run_id}/usage")
+async def get_usage(run_id: str, caller: Authorized, server: Here) -> Response:
+    """Say what the run used; null until it ended."""
+    async with server.database.single_statement() as tx:
+        run = await _run(tx, caller.organization_id, run_id)
+    return JsonResponse({"usage": run_bodies.usage(run)})
+
+
+@router.get("/runs/{run_id}/compare/{other_id}")
+async def compare_runs(run_id: str, other_id: str, caller: Authorized, server: Here) -> Response:
+    """Compare two runs: status, duration and output of the whole and of each step."""
+    async with server.database.transaction() as tx:
+        before = await _run(tx, caller.organization_id, run_id)
+        after = await _run(tx, caller.organization_id, other_id)
+        steps_before = await traces.list_steps(tx, caller.organization_id, run_id)
+        steps_after = await traces.list_steps(tx, caller.organization_id, other_id)
+    return JsonResponse(run_bodies.comparison(before, after, runs.compare_steps(steps_before, steps_after)))
+
+
+@router.get("/runs/{run_id}/artifacts")
+async def list_artifacts(request: Request, run_id: str, caller: Authorized, server: Here) -> Response:
+    """List the run's files; with `zip=1`, send its output files as one archive."""
+    parameters.only(request, {"zip", "token"})
+    zipped = parameters.flag(request, "zip", default=False)
+    async with server.database.transaction() as tx:
+        await _run(tx, caller.organization_id, run_id)
+        found = await files.list_artifacts(tx, caller.organization_id, run_id)
+    if not zipped:
+        return JsonResponse({"artifacts": [run_bodies.artifact(artifact) for artifact in found]})
+    outputs = [artifact for artifact in found if artifact.role == "output"]
+    content = files.zip_stream(server.blobs, outputs, MAX_ZIP_BYTES)
+    headers = files.download_headers(f"{run_id}.zip", "application/zip")
+    return StreamingResponse(content, headers=headers, media_type="application/zip")
+
+
+@router.get("/runs/{run_id}/artifacts/{path:path}")
+async def get_artifact(run_id: str, path: str, caller: Authorized, server: Here) -> Response:
+    """Send one file of the run."""
+    async with server.database.transaction() as tx:
+        found = await files.get_artifact(tx, caller.organization_id, run_id, path)
+    headers = files.download_headers(found.name, found.content_type)
+    return StreamingResponse(
+        await server.blobs.stream(found.sha256), headers={**headers, "Content-Length": str(found.size)}
+    )
+
+
+async def _run(tx: db.Transaction, organization_id: str, run_id: str) -> runs.RunDetail:
+    found = await runs.get(tx, organization_id, run_id)
+    if found is None:
+        raise runs.RunNotFoundError
+    return found
+
+
+async def _with_sources(
+    tx: db.Transaction, organization_id: str, filters: runs.RunFilters, sources: Sequence[str]
+) -> runs.RunFilters:
+    """Name the automations by id; one that does not exist has no runs."""
+    found: list[str] = []
+    for source in sources:
+        try:
+            found.append((await automations.get(tx, organization_id, source)).id)
+        except automations.AutomationNotFoundError:
+            found.append("")
+    return replace(filters, automations=found)
+
+
+def _filters(request: Request) -> runs.RunFilters:
+    values, text = parameters.values, parameters.text
+    return runs.RunFilters(
+        kinds=values(request, "type", ("workflow", "agent")),
+        statuses=values(request, "status", _STATUSES),
+        triggers=values(request, "trigger"),
+        triggered_by=values(request, "triggeredBy"),
+        version_labels=values(request, "sourceRef"),
+        modes=values(request, "mode", ("live", "shadow", "eval")),
+        batch_ids=values(request, "batchId"),
+        example_ids=values(request, "exampleId"),
+        example_id_contains=text(request, "exampleIdContains"),
+        experiments=parameters.flag(request, "experiments", default=True),
+        created_after=parameters.moment(request, "createdAfter", "from"),
+        created_before=parameters.moment(request, "createdBefore", "to"),
+        completed_after=parameters.moment(request, "completedAfter"),
+        completed_before=parameters.moment(request, "completedBefore"),
+        ids=values(request, "ids") if "ids" in request.query_params else None,
+    )

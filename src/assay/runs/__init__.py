@@ -1,0 +1,86 @@
+"""One execution of an exact version: starting, waiting, reading, cancelling, repeating, removing."""
+
+from assay.engine import RunStatus
+from assay.runs.comparison import Difference, StepComparison, compare_steps, differences
+from assay.runs.deletion import delete_expired, delete_run
+from assay.runs.errors import (
+    ApiTriggerDisabledError,
+    AutomationDisabledError,
+    IdempotencyConflictError,
+    InvalidCursorError,
+    ManualTriggerDisabledError,
+    RunNotFinishedError,
+    RunNotFoundError,
+)
+from assay.runs.execution import Executor
+from assay.runs.input_files import InvalidFileReferenceError, Upload
+from assay.runs.listing import list_runs
+from assay.runs.model import (
+    SYSTEM,
+    Chosen,
+    Failure,
+    Person,
+    RunDetail,
+    RunFilters,
+    RunInput,
+    RunMode,
+    RunPage,
+    RunSummary,
+    TriggerType,
+    sample_rank,
+)
+from assay.runs.rerunning import rerun, run_to_repeat
+from assay.runs.starting import IdempotencyKey, StartRequest, check_trigger, new_run_id, replayed, start
+from assay.runs.step_context import Services
+from assay.runs.store import count_in_flight, forget_old_idempotency_keys, get, get_input
+from assay.runs.timeline import Event, timeline
+from assay.runs.workflow_execution import TimeLimits
+
+__all__ = [
+    "SYSTEM",
+    "ApiTriggerDisabledError",
+    "AutomationDisabledError",
+    "Chosen",
+    "Difference",
+    "Event",
+    "Executor",
+    "Failure",
+    "IdempotencyConflictError",
+    "IdempotencyKey",
+    "InvalidCursorError",
+    "InvalidFileReferenceError",
+    "ManualTriggerDisabledError",
+    "Person",
+    "RunDetail",
+    "RunFilters",
+    "RunInput",
+    "RunMode",
+    "RunNotFinishedError",
+    "RunNotFoundError",
+    "RunPage",
+    "RunStatus",
+    "RunSummary",
+    "Services",
+    "StartRequest",
+    "StepComparison",
+    "TimeLimits",
+    "TriggerType",
+    "Upload",
+    "check_trigger",
+    "compare_steps",
+    "count_in_flight",
+    "delete_expired",
+    "delete_run",
+    "differences",
+    "forget_old_idempotency_keys",
+    "get",
+    "get_input",
+    "list_runs",
+    "new_run_id",
+    "replayed",
+    "rerun",
+    "run_to_repeat",
+    "sample_rank",
+    "start",
+    "timeline",
+]

@@ -1,0 +1,27 @@
+"""Which executor runs which kind of automation."""
+
+from dataclasses import dataclass
+
+from assay import automations, engine
+from assay.runs.step_context import Services
+from assay.runs.workflow_execution import TimeLimits, WorkflowExecution
+
+
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """The handler that a worker gives its claims to."""
+
+    services: Services
+    limits: TimeLimits
+
+    async def __call__(self, claim: engine.Claim, journal: engine.Journal) -> engine.Outcome:
+        """Execute a claimed run of any kind.
+
+        Raises:
+            SupersededError: another worker holds the run now.
+        """
+        if claim.kind != "workflow":
+            return engine.Failed("kind_unknown", f"This server cannot run automations of the kind {claim.kind!r}.")
+        async with self.services.database.single_statement() as tx:
+            definition = await automations.definition_of(tx, claim.organization_id, claim.version_id)
+        return await WorkflowExecution(definition, claim, journal, self.services, self.limits).run()

@@ -1,0 +1,172 @@
+"""How files get into a run: every form of reference becomes an artifact that belongs to the run.
+
+The stored input names files as `{"$file": "input/<field>/<name>", "filename", "mimeType", "size"}`,
+so that a run keeps working after the reusable file it was started with is deleted.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from pydantic import JsonValue
+
+from assay import db, files
+from assay.errors import InvalidValueError, Issue
+
+FILE_KEYS = frozenset({"fileId", "$fileId", "filename", "mimeType"})
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file sent along with the request, for the input `field`; several of one field make an array."""
+
+    field: str
+    filename: str
+    content_type: str | None
+    spool: files.Spool
+
+
+class InvalidFileReferenceError(InvalidValueError):
+    """A file reference in the input leads nowhere."""
+
+    code = "file_required"
+    hint = 'Upload the file first (POST /files) and send {"$fileId": "file_…"}, or send {"$inline": {…}}.'
+
+
+@dataclass(slots=True)
+class _Taken:
+    """Paths used so far, the artifacts made, and what was wrong."""
+
+    artifacts: dict[str, files.Artifact] = field(default_factory=dict[str, files.Artifact])
+    issues: list[Issue] = field(default_factory=list[Issue])
+
+    def add(self, input_field: str, filename: str, content_type: str | None, blob: files.Blob) -> JsonValue:
+        name = files.safe_filename(filename)
+        path = self._free_path(f"input/{files.safe_filename(input_field)}", name)
+        mime = files.content_type_of(name, content_type)
+        self.artifacts[path] = files.Artifact(path, name, "input", None, mime, blob.size, blob.sha256)
+        return {"$file": path, "filename": name, "mimeType": mime, "size": blob.size}
+
+    def _free_path(self, folder: str, name: str) -> str:
+        path, number = f"{folder}/{name}", 2
+        while path in self.artifacts:
+            path, number = f"{folder}/{number}-{name}", number + 1
+        return path
+
+
+def with_placeholders(value: Mapping[str, JsonValue], uploads: Sequence[Upload]) -> dict[str, JsonValue]:
+    """Return the input with a file value in the place of each upload, for validation before anything is kept."""
+    filled = dict(value)
+    for upload in uploads:
+        placeholder: JsonValue = {"$fileId": f"upload {upload.filename}"}
+        if upload.field not in filled:
+            filled[upload.field] = placeholder
+        elif isinstance(present := filled[upload.field], list):
+            filled[upload.field] = [*present, placeholder]
+        else:
+            filled[upload.field] = [present, placeholder]
+    return filled
+
+
+async def take_files(
+    tx: db.Transaction,
+    blobs: files.Blobs,
+    organization_id: str,
+    value: Mapping[str, JsonValue],
+    uploads: Sequence[Upload],
+) -> tuple[dict[str, JsonValue], list[files.Artifact]]:
+    """Keep every file the input refers to; return the input as it is stored, and the run's input artifacts.
+
+    `value` is an input that `with_placeholders` has filled and the contract has accepted.
+
+    Raises:
+        InvalidFileReferenceError: ids that do not exist, broken base64, `$file` paths from outside; all at once.
+    """
+    taken = _Taken()
+    known = await files.by_ids(tx, organization_id, _file_ids(value))
+    waiting = {field: [u for u in uploads if u.field == field] for field in {u.field for u in uploads}}
+
+    async def stored(node: JsonValue, path: str, input_field: str) -> JsonValue:
+        if isinstance(node, list):
+            return [await stored(item, f"{path}[{index}]", input_field) for index, item in enumerate(node)]
+        if not isinstance(node, dict):
+            return node
+        if "$file" in node:
+            taken.issues.append(Issue(path, "`$file` names files inside a run; it cannot be sent.", "file_required"))
+            return node
+        if _is_upload(node):
+            upload = waiting[input_field].pop(0)
+            blob = await blobs.keep(tx, upload.spool)
+            return taken.add(input_field, upload.filename, upload.content_type, blob)
+        if _is_reference(node):
+            return _stored_reference(node, path, input_field, known, taken)
+        if "$inline" in node:
+            return await _stored_inline(tx, blobs, node, path, input_field, taken)
+        return {key: await stored(item, f"{path}.{key}", input_field) for key, item in node.items()}
+
+    result = {name: await stored(item, name, name) for name, item in value.items()}
+    if taken.issues:
+        raise InvalidFileReferenceError(taken.issues[0].message, issues=taken.issues)
+    return result, list(taken.artifacts.values())
+
+
+def _is_reference(node: Mapping[str, JsonValue]) -> bool:
+    return ("$fileId" in node or "fileId" in node) and node.keys() <= FILE_KEYS
+
+
+def _id_of(node: Mapping[str, JsonValue]) -> str:
+    return str(node.get("$fileId", node.get("fileId")))
+
+
+def _is_upload(node: Mapping[str, JsonValue]) -> bool:
+    return _is_reference(node) and _id_of(node).startswith("upload ")
+
+
+def _file_ids(node: JsonValue | Mapping[str, JsonValue]) -> list[str]:
+    if isinstance(node, list):
+        return [found for item in node for found in _file_ids(item)]
+    if isinstance(node, Mapping):
+        mapping = cast("Mapping[str, JsonValue]", node)
+        if _is_reference(mapping):
+            return [_id_of(mapping)]
+        return [found for item in mapping.values() for found in _file_ids(item)]
+    return []
+
+
+def _stored_reference(
+    node: Mapping[str, JsonValue], path: str, input_field: str, known: Mapping[str, files.StoredFile], taken: _Taken
+) -> JsonValue:
+    file = known.get(_id_of(node))
+    if file is None:
+        taken.issues.append(Issue(path, f"There is no file {_id_of(node)[:64]}.", "file_required"))
+        return None
+    name, mime = node.get("filename"), node.get("mimeType")
+    filename = name if isinstance(name, str) else file.filename
+    content_type = mime if isinstance(mime, str) else file.content_type
+    return taken.add(input_field, filename, content_type, files.Blob(file.sha256, file.size))
+
+
+async def _stored_inline(
+    tx: db.Transaction,
+    blobs: files.Blobs,
+    node: Mapping[str, JsonValue],
+    path: str,
+    input_field: str,
+    taken: _Taken,
+) -> JsonValue:
+    inline = node["$inline"]
+    values = inline if isinstance(inline, dict) else {}
+    encoded, filename, mime = values.get("base64"), values.get("filename"), values.get("mimeType")
+    try:
+        content = base64.b64decode(encoded, validate=True) if isinstance(encoded, str) else None
+    except (binascii.Error, ValueError):
+        content = None
+    if content is None:
+        message = "`$inline` needs `filename` and `base64` with the file's bytes in standard base64."
+        taken.issues.append(Issue(path, message, "file_required"))
+        return None
+    blob = await blobs.keep_bytes(tx, content)
+    name = filename if isinstance(filename, str) else "file"
+    return taken.add(input_field, name, mime if isinstance(mime, str) else None, blob)

@@ -1,0 +1,56 @@
+"""Lists of runs, page by page: a cursor names the last row of a page, so new runs never shift the next one."""
+
+import base64
+import binascii
+import struct
+from datetime import UTC, datetime, timedelta
+
+from assay import db
+from assay.runs import store
+from assay.runs.errors import InvalidCursorError
+from assay.runs.model import RunFilters, RunPage, RunSummary
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOMENT = struct.Struct(">q")
+_MICROSECOND = timedelta(microseconds=1)
+
+
+async def list_runs(  # one argument a facet of the page
+    tx: db.Transaction,
+    organization_id: str,
+    filters: RunFilters,
+    *,
+    cursor: str | None = None,
+    offset: int = 0,
+    limit: int = 50,
+    ascending: bool = False,
+) -> RunPage:
+    """Read one page, newest first unless `ascending`; full whenever there are enough runs.
+
+    Raises:
+        InvalidCursorError: the cursor is not one of ours.
+    """
+    after = None if cursor is None else _decoded(cursor)
+    found = await store.list_page(
+        tx, organization_id, filters, after=after, offset=offset, limit=limit + 1, ascending=ascending
+    )
+    page = found[:limit]
+    return RunPage(page, _encoded(page[-1]) if len(found) > limit else None)
+
+
+def _encoded(last: RunSummary) -> str:
+    moment = (last.created_at - _EPOCH) // _MICROSECOND
+    return base64.urlsafe_b64encode(_MOMENT.pack(moment) + last.id.encode()).decode().rstrip("=")
+
+
+def _decoded(cursor: str) -> tuple[datetime, str]:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        (moment,) = _MOMENT.unpack(raw[: _MOMENT.size])
+        run_id = raw[_MOMENT.size :].decode("ascii")
+        created_at = _EPOCH + moment * _MICROSECOND
+    except (binascii.Error, ValueError, struct.error, OverflowError) as error:
+        raise InvalidCursorError(field="cursor") from error
+    if not run_id.startswith("exec_") or "\x00" in run_id:
+        raise InvalidCursorError(field="cursor")
+    return created_at, run_id

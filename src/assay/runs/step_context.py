@@ -1,0 +1,134 @@
+"""What a running workflow step gets from the run it is part of."""
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from assay import db, documents, engine, files, steps
+
+RunBlock = Callable[[str, steps.ScopeEntry, Mapping[str, JsonValue]], Awaitable[steps.BlockResult]]
+
+MAX_ARTIFACT_BYTES = 256 * 1024**2
+
+
+class RunCancelledError(Exception):
+    """Somebody asked the run to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What executing steps needs from the process they run in."""
+
+    database: db.Database
+    blobs: files.Blobs
+    parser: documents.Parser
+
+
+@dataclass(slots=True)
+class StepRunContext:
+    """One step's view of its run; implements `steps.StepContext`."""
+
+    services: Services
+    claim: engine.Claim
+    step: steps.StepSpec
+    step_key: str
+    block_runner: RunBlock
+    resources: ExitStack
+    usage: dict[str, float] = field(default_factory=dict[str, float])
+    kept: list[tuple[files.Artifact, bytes]] = field(default_factory=list[tuple[files.Artifact, bytes]])
+    _folder: Path | None = None
+
+    @property
+    def step_name(self) -> str:
+        """Name of the step in its workflow."""
+        return self.step.name
+
+    @property
+    def idempotency_key(self) -> str:
+        """Stable over every repetition of this step of this run."""
+        return hashlib.sha256(f"{self.claim.run_id}/{self.step_key}".encode()).hexdigest()
+
+    @property
+    def parser(self) -> documents.Parser:
+        """The worker's document parser."""
+        return self.services.parser
+
+    async def open_file(self, reference: JsonValue) -> steps.LocalFile:
+        """Fetch the file that a `{"$file": path}` value names."""
+        path = reference.get("$file") if isinstance(reference, dict) else None
+        if not isinstance(path, str):
+            message = "This needs a file, such as `{{ input.document }}` of an input of type file."
+            raise steps.StepError("file_required", message, category="validation")
+        for artifact, content in self.kept:
+            if artifact.path == path:
+                target = self._local_path(path)
+                await asyncio.to_thread(target.write_bytes, content)
+                return steps.LocalFile(target, artifact.name, artifact.content_type, artifact.size)
+        return await self._fetch(path)
+
+    async def _fetch(self, path: str) -> steps.LocalFile:
+        try:
+            async with self.services.database.single_statement() as tx:
+                found = await files.get_artifact(tx, self.claim.organization_id, self.claim.run_id, path)
+        except (files.ArtifactNotFoundError, files.InvalidArtifactPathError) as error:
+            message = f"The run has no file {path[:200]!r}."
+            raise steps.StepError("file_required", message, category="not_found") from error
+        target = self._local_path(path)
+        await self.services.blobs.fetch_to(found.sha256, target)
+        return steps.LocalFile(target, found.name, found.content_type, found.size)
+
+    def _local_path(self, path: str) -> Path:
+        if self._folder is None:
+            self._folder = Path(self.resources.enter_context(tempfile.TemporaryDirectory(prefix="assay-step-")))
+        return self._folder / hashlib.sha256(path.encode()).hexdigest()
+
+    def keep_artifact(self, name: str, content: bytes, *, role: str, content_type: str) -> str:
+        """Keep bytes beside the run; saved in the transaction that commits the step's row."""
+        if len(content) > MAX_ARTIFACT_BYTES:
+            message = f"The step made a file of {len(content)} bytes; {MAX_ARTIFACT_BYTES} are allowed."
+            raise steps.StepError("artifact_too_large", message, category="validation")
+        safe = files.safe_filename(name)
+        path = f"{role}/{self.step_key}/{safe}"
+        digest = hashlib.sha256(content).hexdigest()
+        artifact = files.Artifact(path, safe, role, self.step.name, content_type, len(content), digest)
+        self.kept.append((artifact, content))
+        return path
+
+    def attachment(self) -> engine.Attachment | None:
+        """Return what has to be written together with the step's row."""
+        if not self.kept:
+            return None
+        kept, services, claim = list(self.kept), self.services, self.claim
+
+        async def write(tx: db.Transaction) -> None:
+            for _, content in kept:
+                await services.blobs.keep_bytes(tx, content)
+            artifacts = [artifact for artifact, _ in kept]
+            await files.add_artifacts(tx, claim.organization_id, claim.run_id, artifacts)
+
+        return write
+
+    def add_usage(self, **amounts: float) -> None:
+        """Count what the step used; amounts of one name add up."""
+        for name, amount in amounts.items():
+            self.usage[name] = self.usage.get(name, 0) + amount
+
+    async def run_block(
+        self, block: str, *, scope: steps.ScopeEntry, variables: Mapping[str, JsonValue] | None = None
+    ) -> steps.BlockResult:
+        """Run the inner steps of the block with that name."""
+        return await self.block_runner(block, scope, variables or {})
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; a cancellation of the run ends it at once."""
+        try:
+            await asyncio.wait_for(self.claim.cancelled.wait(), timeout=seconds)
+        except TimeoutError:
+            return
+        raise RunCancelledError

@@ -1,0 +1,345 @@
+"""All SQL about runs outside the engine: creating, reading, listing and removing them."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Float,
+    Select,
+    Text,
+    and_,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    table,
+    tuple_,
+    union_all,
+)
+
+from assay import db, engine, jsontext
+from assay.files import Artifact
+from assay.runs.model import (
+    SYSTEM,
+    Failure,
+    NewRun,
+    Person,
+    RunDetail,
+    RunFilters,
+    RunInput,
+    RunSummary,
+    sample_rank,
+)
+
+_CREATE = """
+WITH created AS (
+    INSERT INTO runs (id, organization_id, automation_id, kind, version_id, version_label, requested_ref,
+        version_reason, mode, routing_key, parent_run_id, root_run_id, trigger_type, triggered_by, sample_rank, status,
+        retry_number, previous_run_id, entrypoint)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'pending', $16, $17, $18)
+), chained AS (
+    UPDATE runs SET next_run_id = $1 WHERE id = $17 AND organization_id = $2
+)
+INSERT INTO run_inputs (run_id, organization_id, input, overrides, metadata) VALUES ($1, $2, $19, $20, $21)
+"""
+
+_JOINED = """
+SELECT r.id, r.kind, r.status, r.mode, r.automation_id, a.slug AS automation_slug, a.name AS automation_name,
+       current.label AS current_version, r.version_id, r.version_label, r.requested_ref, r.version_reason,
+       r.routing_key, r.parent_run_id, r.root_run_id, r.batch_id, r.example_id, r.example_name, r.trigger_type,
+       r.triggered_by, person.name AS person_name, person.email AS person_email, r.sample_rank, r.created_at,
+       r.started_at, r.completed_at, r.cancel_requested_at, r.schema_valid, r.error, r.retry_number,
+       r.previous_run_id, r.next_run_id, following.status AS next_run_status
+       {more}
+FROM {source} AS r
+JOIN automations a ON a.id = r.automation_id
+LEFT JOIN automation_versions current ON current.id = a.current_version_id
+LEFT JOIN users person ON person.id = r.triggered_by
+LEFT JOIN runs following ON following.id = r.next_run_id
+{joins}
+"""
+
+_GET = (
+    _JOINED.format(
+        source="runs",
+        more=""", result.output, result.output_sources, result.failure, result.usage,
+       (SELECT json_agg(json_build_object('path', f.path, 'name', f.name, 'role', f.role, 'step_name', f.step_name,
+            'content_type', f.content_type, 'size', f.size, 'sha256', f.sha256) ORDER BY f.path)
+        FROM run_artifacts f WHERE f.run_id = r.id AND f.role = 'output') AS output_files""",
+        joins="LEFT JOIN run_results result ON result.run_id = r.id",
+    )
+    + "WHERE r.id = $1 AND r.organization_id = $2"
+)
+
+_IDEMPOTENCY_CLAIM = """
+INSERT INTO idempotency_keys (organization_id, key, fingerprint, run_id) VALUES ($1, $2, $3, $4)
+ON CONFLICT (organization_id, key) DO UPDATE
+    SET fingerprint = excluded.fingerprint, run_id = excluded.run_id, created_at = now()
+    WHERE idempotency_keys.created_at < now() - interval '24 hours'
+RETURNING run_id
+"""
+
+_EXPIRED = """
+SELECT runs.id, runs.organization_id FROM runs
+JOIN automations ON automations.id = runs.automation_id
+WHERE automations.retention_days IS NOT NULL
+  AND runs.completed_at < now() - make_interval(days => automations.retention_days)
+LIMIT $1
+"""
+
+_DELETE = """
+WITH doomed AS (
+    SELECT run_id, organization_id, sha256 FROM run_artifacts WHERE run_id = $1 AND organization_id = $2
+), unchained AS (
+    UPDATE runs SET next_run_id = NULL WHERE next_run_id = $1 AND organization_id = $2
+), gone AS (
+    DELETE FROM runs WHERE id = $1 AND organization_id = $2 RETURNING id
+)
+SELECT gone.id, (SELECT array_agg(DISTINCT sha256) FROM doomed) AS hashes FROM gone
+"""
+
+
+async def create(tx: db.Transaction, run: NewRun, entrypoint: str) -> None:
+    """Insert a pending run with its input, chained to the run it repeats."""
+    chosen = run.chosen
+    await tx.execute(
+        _CREATE,
+        run.id,
+        run.organization_id,
+        chosen.automation_id,
+        chosen.kind,
+        chosen.version_id,
+        chosen.version_label,
+        chosen.requested_ref,
+        chosen.reason,
+        run.mode,
+        run.routing_key,
+        run.parent_run_id,
+        run.root_run_id or run.id,
+        run.trigger_type,
+        run.triggered_by,
+        sample_rank(run.organization_id, run.id),
+        run.retry_number,
+        run.previous_run_id,
+        entrypoint,
+        jsontext.dump(run.input),
+        jsontext.dump_or_none(run.overrides),
+        jsontext.dump_or_none(run.metadata),
+    )
+
+
+async def claim_idempotency_key(
+    tx: db.Transaction, organization_id: str, key: str, fingerprint: bytes, run_id: str
+) -> tuple[str, bytes] | None:
+    """Take a key for a run; None if it is ours now, else the run and fingerprint that hold it.
+
+    Waits for a concurrent request with the same key to commit or roll back.
+    """
+    if await tx.fetch_one(_IDEMPOTENCY_CLAIM, organization_id, key, fingerprint, run_id) is not None:
+        return None
+    sql = "SELECT run_id, fingerprint FROM idempotency_keys WHERE organization_id = $1 AND key = $2"
+    row = await tx.fetch_one(sql, organization_id, key)
+    assert row is not None
+    return row["run_id"], row["fingerprint"]
+
+
+async def forget_old_idempotency_keys(tx: db.Transaction) -> None:
+    """Drop keys whose 24 hours are over."""
+    await tx.execute("DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours'")
+
+
+async def get(tx: db.Transaction, organization_id: str, run_id: str) -> RunDetail | None:
+    """Read a run with its result."""
+    row = await tx.fetch_one(_GET, run_id, organization_id)
+    if row is None:
+        return None
+    return RunDetail(
+        summary=_summary(row),
+        output=jsontext.load(row["output"]),
+        output_sources=jsontext.load(row["output_sources"]),
+        failure=_failure(row["failure"]),
+        usage=jsontext.load(row["usage"]),
+        output_files=[Artifact(**values) for values in json.loads(row["output_files"] or "[]")],
+    )
+
+
+async def get_input(tx: db.Transaction, organization_id: str, run_id: str) -> RunInput | None:
+    """Read what a run was given."""
+    sql = "SELECT input, overrides, metadata FROM run_inputs WHERE run_id = $1 AND organization_id = $2"
+    row = await tx.fetch_one(sql, run_id, organization_id)
+    if row is None:
+        return None
+    return RunInput(*(jsontext.load(row[name]) for name in ("input", "overrides", "metadata")))
+
+
+async def expired(tx: db.Transaction, limit: int) -> Sequence[tuple[str, str]]:
+    """Name runs that outlived their automation's retention: (organization id, run id)."""
+    return [(row["organization_id"], row["id"]) for row in await tx.fetch(_EXPIRED, limit)]
+
+
+async def delete(tx: db.Transaction, organization_id: str, run_id: str) -> Sequence[str] | None:
+    """Remove a run and all its rows; return the hashes its artifacts had, None if there is no such run."""
+    row = await tx.fetch_one(_DELETE, run_id, organization_id)
+    return None if row is None else row["hashes"] or []
+
+
+# --- lists
+
+_runs = table(
+    "runs",
+    *(
+        column(name, Text)
+        for name in [
+            "id",
+            "organization_id",
+            "automation_id",
+            "kind",
+            "status",
+            "trigger_type",
+            "triggered_by",
+            "version_label",
+            "mode",
+            "batch_id",
+            "example_id",
+        ]
+    ),
+    column("created_at", DateTime(timezone=True)),
+    column("completed_at", DateTime(timezone=True)),
+    column("sample_rank", Float),
+)
+_c = _runs.c
+
+MAX_ALTERNATIVES = 12
+
+
+async def list_page(  # one argument a facet of the page
+    tx: db.Transaction,
+    organization_id: str,
+    filters: RunFilters,
+    *,
+    after: tuple[datetime, str] | None,
+    offset: int,
+    limit: int,
+    ascending: bool,
+) -> list[RunSummary]:
+    """Read up to `limit` runs in order of their creation, newest first unless `ascending`.
+
+    `after` is the last row of the page before.
+    """
+    order = (_c.created_at, _c.id) if ascending else (_c.created_at.desc(), _c.id.desc())
+    fixed = [_c.organization_id == organization_id, *_conditions(filters)]
+    if after is not None:
+        # literal() with types: the driver must not guess.
+        edge = tuple_(literal(after[0], DateTime(timezone=True)), literal(after[1], Text))
+        place = tuple_(_c.created_at, _c.id)
+        fixed.append(place > edge if ascending else place < edge)
+    branches = [
+        select(_c.id, _c.created_at).where(*fixed, *alternative).order_by(*order).limit(limit + offset)
+        for alternative in _alternatives(filters)
+    ]
+    page = _merged(branches, ascending=ascending).limit(limit).offset(offset)
+    found = await tx.fetch(page)
+    return await summaries(tx, organization_id, [row["id"] for row in found])
+
+
+async def summaries(tx: db.Transaction, organization_id: str, run_ids: Sequence[str]) -> list[RunSummary]:
+    """Read these runs, in this order; what does not exist is left out."""
+    if not run_ids:
+        return []
+    sql = _JOINED.format(source="runs", more="", joins="") + "WHERE r.id = ANY($1) AND r.organization_id = $2"
+    found = {row["id"]: _summary(row) for row in await tx.fetch(sql, list(run_ids), organization_id)}
+    return [found[run_id] for run_id in run_ids if run_id in found]
+
+
+def _conditions(filters: RunFilters) -> list[ColumnElement[bool]]:
+    """Conditions that need no order of their own."""
+    found: list[ColumnElement[bool]] = []
+    if filters.example_id_contains is not None:
+        found.append(_c.example_id.contains(filters.example_id_contains, autoescape=True))
+    if not filters.experiments:
+        found.append(_c.batch_id.is_(None))
+    if filters.created_after is not None:
+        found.append(_c.created_at >= filters.created_after)
+    if filters.created_before is not None:
+        found.append(_c.created_at <= filters.created_before)
+    if filters.completed_after is not None:
+        found.append(_c.completed_at >= filters.completed_after)
+    if filters.completed_before is not None:
+        # A run is created before it completes: the second condition lets the order's index start in the right place.
+        found.append(and_(_c.completed_at <= filters.completed_before, _c.created_at <= filters.completed_before))
+    if filters.ids is not None:
+        found.append(_c.id.in_(list(filters.ids)))
+    return found
+
+
+def _alternatives(filters: RunFilters) -> list[list[ColumnElement[bool]]]:
+    """Split the filters with several values into one list of plain equalities a combination.
+
+    An index gives the rows of one value in order, but not those of two: so each combination is
+    read from its own index and the sorted streams are merged.
+    """
+    combinations: list[list[ColumnElement[bool]]] = [[]]
+    for target, values in (
+        (_c.automation_id, filters.automations),
+        (_c.status, filters.statuses),
+        (_c.trigger_type, filters.triggers),
+        (_c.version_label, filters.version_labels),
+        (_c.mode, filters.modes),
+        (_c.batch_id, filters.batch_ids),
+        (_c.example_id, filters.example_ids),
+        (_c.kind, filters.kinds),
+    ):
+        if not values:
+            continue
+        if len(values) * len(combinations) > MAX_ALTERNATIVES:
+            combinations = [[*known, target.in_(list(values))] for known in combinations]
+        else:
+            combinations = [[*known, target == value] for known in combinations for value in values]
+    if filters.triggered_by:
+        people = [value for value in filters.triggered_by if value != SYSTEM]
+        nobody = SYSTEM in filters.triggered_by
+        condition = or_(*([_c.triggered_by.is_(None)] if nobody else []), *(_c.triggered_by == p for p in people))
+        combinations = [[*known, condition] for known in combinations]
+    return combinations
+
+
+def _merged(branches: Sequence[Select[Any, Any]], *, ascending: bool) -> Select[Any, Any]:
+    if len(branches) == 1:
+        return branches[0]
+    together = union_all(*(branch.subquery().select() for branch in branches)).subquery()
+    created, run = together.c.created_at, together.c.id
+    order = (created, run) if ascending else (created.desc(), run.desc())
+    return select(run, created).order_by(*order)
+
+
+async def count_in_flight(tx: db.Transaction) -> dict[str, int]:
+    """Count unfinished runs by status, for metrics."""
+    active = [status.value for status in engine.RunStatus if not status.finished]
+    query = select(_c.status, func.count().label("runs")).where(_c.status.in_(active)).group_by(_c.status)
+    return {row["status"]: row["runs"] for row in await tx.fetch(query)}
+
+
+# --- rows to values
+
+
+def _summary(row: db.Row) -> RunSummary:
+    values = dict(row)
+    person = values["triggered_by"]
+    if person is not None and values["person_email"] is not None:
+        values["triggered_by"] = Person(person, values["person_name"], values["person_email"])
+    else:
+        values["triggered_by"] = None
+    values["status"] = engine.RunStatus(values["status"])
+    return RunSummary(**{name: values[name] for name in RunSummary.__dataclass_fields__})
+
+
+def _failure(text: str | None) -> Failure | None:
+    if text is None:
+        return None
+    values = jsontext.load(text)
+    return Failure(values["code"], values["message"], values["step"], values["category"], values["statusCode"])

@@ -1,0 +1,386 @@
+"""How a workflow's steps are executed: in order, each one once, from wherever an earlier delivery got to."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+import jsonschema_rs
+from pydantic import JsonValue, ValidationError
+
+from assay import automations, clock, engine, expressions, jsontext, steps
+from assay.errors import AssayError
+from assay.runs.overrides import OverrideMode, merged, override_mode
+from assay.runs.step_context import RunCancelledError, Services, StepRunContext
+
+MAX_TRACED_INPUT = 256 * 1024
+MAX_OUTPUT = 32 * 1024**2
+MAX_KEPT_VALIDATORS = 256
+ROOT = steps.ScopeEntry("root", "")
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """Seconds that a run, and a step that says nothing else, may take."""
+
+    run: float = 3600.0
+    step: float = 600.0
+
+
+class _StepFailedError(Exception):
+    """A step failed, and with it the run."""
+
+    def __init__(self, step: str, error: steps.StepError) -> None:
+        super().__init__(error.message)
+        self.step = step
+        self.error = error
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where in the workflow execution is: what templates can see, and the way down from the root."""
+
+    visible: dict[str, JsonValue]
+    stack: tuple[steps.ScopeEntry, ...] = (ROOT,)
+    prefix: str = ""
+
+    def steps_seen(self) -> dict[str, JsonValue]:
+        return cast("dict[str, JsonValue]", self.visible["steps"])
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One step while it runs: what its row will say."""
+
+    spec: steps.StepSpec
+    key: str
+    order: int
+    place: _Place
+    started_at: datetime = field(default_factory=clock.now)
+    config: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    override: OverrideMode | None = None
+    context: StepRunContext | None = None
+
+
+@dataclass(slots=True)
+class WorkflowExecution:
+    """Executes one claimed run of a workflow. Use once."""
+
+    definition: automations.WorkflowDefinition
+    claim: engine.Claim
+    journal: engine.Journal
+    services: Services
+    limits: TimeLimits
+    _order: int = 0
+    _usage: dict[str, float] = field(default_factory=dict[str, float])
+    _current: _Attempt | None = None
+
+    async def run(self) -> engine.Outcome:
+        """Execute what is not yet recorded and say how the run ended.
+
+        Raises:
+            SupersededError: another worker holds the run now.
+        """
+        value = cast("dict[str, JsonValue]", self.claim.input)
+        missing: dict[str, JsonValue] = dict.fromkeys(self.definition.inputs.names)
+        place = _Place({"input": missing | value, "steps": {}, "env": {}})
+        elapsed = (clock.now() - self.claim.started_at).total_seconds()
+        whole = asyncio.timeout(max(0.0, self.limits.run - elapsed))
+        try:
+            async with whole:
+                await self._run_steps(self.definition.steps, place)
+                return self._completed(place)
+        except RunCancelledError:
+            return engine.Cancelled(self._usage_text())
+        except TimeoutError:
+            if not whole.expired():
+                raise
+            return await self._timed_out()
+        except _StepFailedError as failure:
+            error = failure.error
+            return engine.Failed(
+                error.code, error.message, failure.step, error.category, error.status_code, self._usage_text()
+            )
+
+    async def _timed_out(self) -> engine.Outcome:
+        error = steps.StepError(
+            "run_timeout", f"The run took longer than {self.limits.run:g} seconds.", category="timeout"
+        )
+        name = None
+        if self._current is not None:
+            name = self._current.spec.name
+            await self._record(self._current, "failure", error=error)
+        return engine.Failed(error.code, error.message, name, error.category, usage=self._usage_text())
+
+    def _completed(self, place: _Place) -> engine.Outcome:
+        try:
+            output = self._output(place)
+            text = jsontext.dump(output)
+        except expressions.TemplateError as error:
+            return engine.Failed(
+                error.code, f"output: {error.message}", category="validation", usage=self._usage_text()
+            )
+        except ValueError as error:
+            return engine.Failed("invalid_output", str(error), category="validation", usage=self._usage_text())
+        sources = jsontext.dump(dict(self.definition.output_sources))
+        valid = _fits(self.claim.version_id, self.definition.output_schema, output)
+        return engine.Completed(text, sources, valid, self._usage_text())
+
+    def _output(self, place: _Place) -> JsonValue:
+        output = self.definition.output
+        if output is None:
+            return {}
+        return expressions.resolve(output if isinstance(output, str) else dict(output), place.visible)
+
+    def _usage_text(self) -> str | None:
+        return jsontext.dump_or_none(self._usage or None)
+
+    # --- steps in order
+
+    async def _run_steps(self, specs: tuple[steps.StepSpec, ...], place: _Place) -> steps.BlockResult:
+        outputs: dict[str, JsonValue] = {}
+        for spec in specs:
+            if self.claim.cancelled.is_set():
+                raise RunCancelledError
+            recorded = self.claim.recorded.get(place.prefix + spec.name)
+            if recorded is not None and all(block.shape.isolated for block in spec.blocks.values()):
+                ran, output = self._replayed(recorded)
+            else:
+                ran, output = await self._run_step(spec, place)
+            status = "success" if ran else "skipped"
+            place.steps_seen()[spec.name] = {"output": output, "status": status}
+            if ran:
+                outputs[spec.name] = output
+        return steps.BlockResult(outputs)
+
+    def _replayed(self, recorded: engine.StepRecord) -> tuple[bool, JsonValue]:
+        """Take a step's outcome from its row instead of running it again."""
+        self._order = max(self._order, recorded.execution_order + 1)
+        usage = cast("dict[str, float]", jsontext.load(recorded.usage) or {})
+        for name, amount in usage.items():
+            self._usage[name] = self._usage.get(name, 0) + amount
+        if recorded.status == "failure":
+            error = jsontext.load(recorded.error)
+            failure = steps.StepError(
+                error["code"], error["message"], category=error["category"], status_code=error.get("statusCode")
+            )
+            raise _StepFailedError(recorded.name, failure)
+        return recorded.status != "skipped", jsontext.load(recorded.output)
+
+    async def _run_step(self, spec: steps.StepSpec, place: _Place) -> tuple[bool, JsonValue]:
+        attempt = self._current = _Attempt(spec, place.prefix + spec.name, self._order, place)
+        self._order += 1
+        try:
+            if spec.condition is not None and not expressions.is_true(
+                cast("str | bool", spec.condition), place.visible
+            ):
+                await self._record(attempt, "skipped")
+                return False, None
+            output = await self._output_of(attempt)
+            text = jsontext.dump(output)
+            if len(text) > MAX_OUTPUT:
+                message = f"The output has {len(text)} bytes as JSON; {MAX_OUTPUT} are allowed."
+                raise steps.StepError("output_too_large", message, category="validation")
+            await self._record(attempt, "success", output=text)
+        except _StepFailedError as failure:
+            await self._record(attempt, "failure", error=failure.error)
+            raise
+        except RunCancelledError:
+            await self._record(attempt, "cancelled")
+            raise
+        except (AssayError, ValueError) as error:
+            failure = _as_step_error(error)
+            await self._record(attempt, "failure", error=failure)
+            raise _StepFailedError(spec.name, failure) from error
+        return True, output
+
+    async def _output_of(self, attempt: _Attempt) -> JsonValue:
+        kind = steps.catalogue()[attempt.spec.type_name]
+        override = self._override_for(attempt.spec.name)
+        if override is not None:
+            attempt.override = override_mode(override, kind.output_schema)
+            if attempt.override == "skipped":
+                return dict(override)
+        attempt.config = _resolved_config(kind, attempt.spec.config, attempt.place.visible)
+        step = _configured(kind, attempt.config)
+        with ExitStack() as resources:
+            attempt.context = self._context(attempt, resources)
+            output = await self._within_limits(kind, step, attempt)
+        return output if override is None else merged(output, dict(override))
+
+    def _override_for(self, name: str) -> Mapping[str, JsonValue] | None:
+        overrides = self.claim.overrides
+        of_steps = overrides.get("steps") if isinstance(overrides, dict) else None
+        found = of_steps.get(name) if isinstance(of_steps, dict) else None
+        return found if isinstance(found, dict) else None
+
+    def _context(self, attempt: _Attempt, resources: ExitStack) -> StepRunContext:
+        async def run_block(
+            name: str, scope: steps.ScopeEntry, variables: Mapping[str, JsonValue]
+        ) -> steps.BlockResult:
+            return await self._run_steps(attempt.spec.blocks[name].steps, _inner_place(attempt, name, scope, variables))
+
+        return StepRunContext(self.services, self.claim, attempt.spec, attempt.key, run_block, resources)
+
+    async def _within_limits(self, kind: type[steps.Step], step: steps.Step, attempt: _Attempt) -> JsonValue:
+        """Run the step under its time limit; a cancellation interrupts it where that leaves nothing half done."""
+        assert attempt.context is not None
+        milliseconds = attempt.spec.timeout_ms or self.definition.settings.timeout_ms
+        limit = milliseconds / 1000 if milliseconds else self.limits.step
+        if kind.effect is steps.Effect.PURE and not attempt.spec.blocks:
+            return await step.run(attempt.context)
+        running = asyncio.timeout(None if attempt.spec.blocks and not milliseconds else limit)
+        try:
+            async with running:
+                if kind.effect in {steps.Effect.PAID, steps.Effect.WRITE} or attempt.spec.blocks:
+                    return await step.run(attempt.context)
+                return await self._interruptible(step, attempt.context)
+        except TimeoutError as error:
+            if not running.expired():
+                raise
+            message = f"The step took longer than {limit:g} seconds."
+            raise steps.StepError("step_timeout", message, category="timeout") from error
+
+    async def _interruptible(self, step: steps.Step, context: StepRunContext) -> JsonValue:
+        working = asyncio.ensure_future(step.run(context))
+        stopped = asyncio.ensure_future(self.claim.cancelled.wait())
+        try:
+            await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise RunCancelledError
+            return working.result()
+        finally:
+            stopped.cancel()
+            if not working.done():
+                working.cancel()
+                await asyncio.wait({working})
+
+    # --- rows
+
+    async def _record(
+        self,
+        attempt: _Attempt,
+        status: engine.StepStatus,
+        *,
+        output: str | None = None,
+        error: steps.StepError | None = None,
+    ) -> None:
+        kind = steps.catalogue()[attempt.spec.type_name]
+        usage = attempt.context.usage if attempt.context else {}
+        for name, amount in usage.items():
+            self._usage[name] = self._usage.get(name, 0) + amount
+        config = {key: value for key, value in attempt.config.items() if key != "input"}
+        record = engine.StepRecord(
+            step_key=attempt.key,
+            execution_order=attempt.order,
+            name=attempt.spec.name,
+            type=attempt.spec.type_name,
+            status=status,
+            started_at=attempt.started_at,
+            completed_at=clock.now(),
+            scope=_scope_text(attempt.place.stack),
+            config=_traced(None if kind.config_beside_type else config),
+            input=_traced(attempt.config.get("input")),
+            output=output,
+            error=None if error is None else jsontext.dump(_error_json(error)),
+            usage=jsontext.dump_or_none(usage or None),
+            skipped_reason="condition" if status == "skipped" else None,
+            override_mode=attempt.override,
+        )
+        expensive = kind.effect is not steps.Effect.PURE and not attempt.spec.blocks and status == "success"
+        attachment = attempt.context.attachment() if attempt.context and status == "success" else None
+        await self.journal.record(record, commit=expensive, attachment=attachment)
+
+
+_output_validators: dict[str, jsonschema_rs.Draft202012Validator] = {}
+
+
+def _fits(version_id: str, schema: Mapping[str, Any] | None, output: JsonValue) -> bool | None:
+    """Tell whether the output is what the version promises; None if it promises nothing."""
+    if schema is None:
+        return None
+    validator = _output_validators.get(version_id)
+    if validator is None:
+        if len(_output_validators) >= MAX_KEPT_VALIDATORS:
+            _output_validators.clear()
+        validator = _output_validators[version_id] = jsonschema_rs.Draft202012Validator(dict(schema))
+    return validator.is_valid(output)
+
+
+def _inner_place(attempt: _Attempt, block: str, scope: steps.ScopeEntry, variables: Mapping[str, JsonValue]) -> _Place:
+    """Enter a block: its steps see everything outside; an isolated block keeps its own results to itself."""
+    outer = attempt.place
+    seen = outer.steps_seen()
+    isolated = attempt.spec.blocks[block].shape.isolated
+    inner_steps: JsonValue = dict(seen) if isolated else seen
+    visible: dict[str, JsonValue] = {**outer.visible, **variables, "steps": inner_steps}
+    prefix = f"{attempt.key}/{_scope_label(scope)}/" if isolated or variables else outer.prefix
+    return _Place(visible, (*outer.stack, scope), prefix)
+
+
+def _scope_label(scope: steps.ScopeEntry) -> str:
+    return ":".join([scope.kind, *(str(value) for value in scope.detail.values() if isinstance(value, (str, int)))])
+
+
+def _resolved_config(
+    kind: type[steps.Step], config: Mapping[str, JsonValue], visible: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """Fill in the templates. What stands beside a false condition is not looked at: it need not make sense."""
+    resolved: dict[str, JsonValue] = {
+        name: expressions.is_true(cast("str | bool", config[name]), visible)
+        for name in kind.conditions
+        if name in config
+    }
+    as_written = False in resolved.values()
+    for name, value in config.items():
+        if name in resolved:
+            continue
+        literal = as_written or name in kind.literals
+        resolved[name] = value if literal else expressions.resolve(value, visible)
+    return resolved
+
+
+def _configured(kind: type[steps.Step], config: Mapping[str, JsonValue]) -> steps.Step:
+    try:
+        step = kind.model_validate(dict(config))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        message = f"{path}: {first['msg']}"
+        raise steps.StepError("validation_failed", message, category="validation") from error
+    for path, message, code in step.problems():
+        raise steps.StepError(code, f"{path}: {message}", category="validation")
+    return step
+
+
+def _as_step_error(error: AssayError | ValueError) -> steps.StepError:
+    if isinstance(error, steps.StepError):
+        return error
+    if isinstance(error, AssayError):
+        return steps.StepError(error.code, error.message, category="validation", hint=error.hint)
+    return steps.StepError("invalid_output", str(error), category="validation")
+
+
+def _error_json(error: steps.StepError) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {"code": error.code, "message": error.message, "category": error.category}
+    if error.hint is not None:
+        found["hint"] = error.hint
+    if error.status_code is not None:
+        found["statusCode"] = error.status_code
+    return found
+
+
+def _traced(value: Any) -> str | None:
+    """Write what a step was given; what is very large is named by its size, for it stands in an earlier output."""
+    if value is None:
+        return None
+    text = jsontext.dump(value)
+    if len(text) <= MAX_TRACED_INPUT:
+        return text
+    return jsontext.dump({"$shortened": True, "bytes": len(text), "start": text[:2000]})
+
+
+def _scope_text(stack: tuple[steps.ScopeEntry, ...]) -> str:
+    return jsontext.dump([{"type": entry.kind, "step": entry.step or None, **entry.detail} for entry in stack])
