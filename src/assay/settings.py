@@ -52,3 +52,8 @@ def client_environment() -> tuple[str | None, str | None]:
     base_url = os.environ.get("ASSAY_BASE_URL") or os.environ.get("EIGENPAL_BASE_URL")
     api_key = os.environ.get("ASSAY_API_KEY") or os.environ.get("EIGENPAL_API_KEY")
     return base_url, api_key
+
+
+def debugging() -> bool:
+    """Tell whether a command that fails is to show where (`ASSAY_DEBUG=1`)."""
+    return os.environ.get("ASSAY_DEBUG") == "1"

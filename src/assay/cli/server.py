@@ -49,6 +49,7 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=10,
         timeout_keep_alive=65,
         h11_max_incomplete_event_size=64 * 1024,

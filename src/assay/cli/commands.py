@@ -1,0 +1,128 @@
+"""All commands: their names, and where each is found once it is asked for.
+
+Only the module of the command that runs is imported: a start-up of a tenth of a second is a feature.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typing_extensions import override
+
+from assay.cli.preferences import preferences
+
+RUNS = "Runs"
+WORKFLOWS = "Workflows"
+SERVER = "Server"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command is: a function, or the `app` of a group; `help` repeats the first line of its own."""
+
+    panel: str
+    module: str
+    attribute: str
+    help: str
+
+
+COMMANDS: Mapping[str, Place] = {
+    "run": Place(RUNS, "starting", "run", "Start a run."),
+    "rerun": Place(RUNS, "starting", "rerun", "Start a run again with the same input."),
+    "runs": Place(RUNS, "runs", "app", "Look at runs: list, get, trace, watch, cancel, compare, delete, artifacts."),
+    "status": Place(RUNS, "status", "status", "Say which server answers, and as whom."),
+    "workflow": Place(WORKFLOWS, "workflows", "app", "Write workflows: validate, push, pull, list, versions, promote."),
+    "automations": Place(WORKFLOWS, "automations", "app", "Look at automations; switch triggers, set limits."),
+    "steps": Place(WORKFLOWS, "steps", "app", "Look up the step types that workflows are made of."),
+    "serve": Place(
+        SERVER, "server", "serve", "Run the server, its database if you have none of your own, and a worker."
+    ),
+    "worker": Place(SERVER, "server", "worker", "Run a worker: any number of them may share one database."),
+    "keys": Place(SERVER, "keys", "app", "Make, list and revoke API keys, on the server's own data."),
+    "db": Place(SERVER, "database", "app", "Look at the database schema, or upgrade it."),
+    "backup": Place(SERVER, "backup", "backup", "Write database and files to one archive."),
+    "restore": Place(SERVER, "backup", "restore", "Put back what a backup holds."),
+}
+
+
+class CommandsOnDemand(TyperGroup):
+    """A group that knows its commands by name only, until one is called."""
+
+    @override
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        place = COMMANDS.get(args[0])
+        if place is not None:
+            self.add_command(_load(args[0], place), args[0])
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=CommandsOnDemand,
+    help="assay runs document workflows behind an API, and lets none be trusted that was not measured.",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    ctx: typer.Context,
+    *,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print data and errors only.")] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="Print without colours; NO_COLOR does the same.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", "-v", help="Print the version.")] = False,
+) -> None:
+    """Take the options that come before the command."""
+    if version:
+        sys.stdout.write(f"{metadata.version('assay')}\n")
+        raise typer.Exit
+    if ctx.invoked_subcommand is None:
+        ctx.get_help()
+        raise typer.Exit
+    preferences.quiet = quiet
+    preferences.no_color = no_color
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command that the arguments name; return its exit code."""
+    try:
+        code: object = app(list(arguments), prog_name="assay", standalone_mode=False)
+    except BrokenPipeError:
+        # Whoever read our output has enough. What is still buffered must not raise once more at exit.
+        sys.stdout = None
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except typer.Abort:
+        return 1
+    except Exception as error:  # noqa: BLE001 (whatever it is, a person gets one line)
+        return _report(error)
+    return code if isinstance(code, int) else 0
+
+
+def _load(name: str, place: Place) -> Any:
+    found: typer.Typer | Callable[..., None] = getattr(import_module(f"assay.cli.{place.module}"), place.attribute)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
+    single = typer.Typer(add_completion=False)
+    single.command(name)(found)
+    return typer.main.get_command(single)
+
+
+def _report(error: Exception) -> int:
+    debug: bool = import_module("assay.settings").debugging()
+    return import_module("assay.cli.errors").report(error, debug=debug)
+
+
+def _placeholder() -> None:
+    raise AssertionError
+
+
+for _name, _place in COMMANDS.items():
+    app.command(_name, help=_place.help, rich_help_panel=_place.panel)(_placeholder)

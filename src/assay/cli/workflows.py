@@ -1,0 +1,232 @@
+"""`assay workflow`: from a file on this machine to a version on the server, and back."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assay.cli import formats, output
+from assay.cli.answers import Json, items
+from assay.cli.automations import Offset, PageSize, Search, print_automations
+from assay.cli.connection import automation_ref, connect
+from assay.cli.failure import Failure
+from assay.cli.options import AsJson, BaseUrl
+from assay.cli.workflow_file import Part, raised, with_version
+from assay_client import ApiError, Client, ConflictError
+
+DEFAULT_FILE = Path("workflow.yaml")
+
+app = typer.Typer(help="Write workflows: validate, push, pull, list, versions, promote.")
+
+WorkflowName = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Id (wf_…) or name.", show_default=False)]
+
+
+@app.command("validate")
+def validate(
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The workflow file.", exists=True, dir_okay=False, readable=True)
+    ] = DEFAULT_FILE,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Check a workflow file; no server is needed.
+
+    Prints everything that is wrong, each with its place. Exits with 1 if it is not valid.
+    """
+    # Step types bring their libraries along, which no other command here needs.
+    from assay import automations  # noqa: PLC0415
+
+    parsed = automations.parse_workflow(_read(path))
+    issues = [asdict(issue) for issue in parsed.issues]
+    if as_json:
+        output.print_json({"valid": parsed.definition is not None, "issues": issues})
+    else:
+        for issue in issues:
+            output.print_value(issue_line(issue, path))
+    if parsed.definition is None:
+        raise typer.Exit(1)
+    output.say(f"{path}: {parsed.definition.name} {parsed.definition.version} is valid.")
+
+
+@app.command("push")
+def push(
+    *,
+    file: Annotated[
+        Path, typer.Option("--file", "-f", metavar="FILE", help="The workflow file.", exists=True, dir_okay=False)
+    ] = DEFAULT_FILE,
+    workflow: Annotated[
+        str | None,
+        typer.Option("--workflow-id", metavar="WORKFLOW", help="Push to this one; else to the one of the file's name."),
+    ] = None,
+    activate: Annotated[
+        bool, typer.Option("--activate/--no-activate", help="Make it current, or stage it to be promoted later.")
+    ] = True,
+    set_version: Annotated[
+        str | None, typer.Option("--set-version", metavar="X.Y.Z", help="Set the version, in the file too.")
+    ] = None,
+    bump: Annotated[
+        Part | None, typer.Option("--bump", help="Raise the highest version on the server, in the file too.")
+    ] = None,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store a workflow file as a new version, or as a new workflow if there is none of its name.
+
+    Prints the id of the workflow and the version.
+    """
+    if set_version and bump:
+        raise typer.BadParameter("--set-version and --bump exclude each other.")
+    text = _read(file)
+    changed = with_version(text, set_version) if set_version else text
+    with connect(base_url) as client:
+        try:
+            pushed, changed = _push(client, changed, automation_ref(workflow) if workflow else None, activate, bump)
+        except ApiError as error:
+            raise _with_places(error, file) from error
+    if changed != text:
+        file.write_text(changed, encoding="utf-8")
+        output.say(f"{file}: the version is {pushed['version']['version']} now.")
+    _tell_pushed(pushed, file, as_json=as_json)
+
+
+@app.command("pull")
+def pull(
+    workflow: Annotated[
+        str, typer.Argument(metavar="WORKFLOW[@VERSION]", help="Id or name; else the current version.")
+    ],
+    *,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it there.")] = None,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the file of a version, exactly as it was pushed."""
+    name, _, version = workflow.partition("@")
+    with connect(base_url) as client:
+        found = client.automations.version(automation_ref(name), version or "latest")
+    if out is not None:
+        out.write_text(found["yaml"], encoding="utf-8")
+        output.say(f"{out}: version {found['version']}.")
+    elif as_json:
+        output.print_json(found)
+    else:
+        output.print_text(found["yaml"])
+
+
+@app.command("list")
+def list_workflows(
+    *,
+    search: Search = None,
+    limit: PageSize = 50,
+    offset: Offset = 0,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List workflows, newest first."""
+    print_automations(search=search, kind="workflow", limit=limit, offset=offset, base_url=base_url, as_json=as_json)
+
+
+@app.command("versions")
+def versions(
+    workflow: WorkflowName,
+    *,
+    limit: PageSize = 50,
+    offset: Offset = 0,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the versions of a workflow, highest first."""
+    with connect(base_url) as client:
+        page = client.automations.versions(automation_ref(workflow), limit=limit, offset=offset)
+    if as_json:
+        output.print_json(page)
+        return
+    rows = [
+        (one["version"], one["isCurrent"], output.moment_cell(one["createdAt"]), one["contentHash"][:12], one["id"])
+        for one in page["data"]
+    ]
+    output.print_rows(("version", "current", "created", "content", "id"), rows)
+    output.say_left(page["total"] - offset - len(rows))
+
+
+@app.command("promote")
+def promote(
+    workflow: WorkflowName,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Version or its id.", show_default=False)],
+    *,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version the current one; an older one is a rollback."""
+    with connect(base_url) as client:
+        found = client.automations.promote(automation_ref(workflow), version)
+    if as_json:
+        output.print_json(found)
+        return
+    output.print_line(found["automationId"], found["version"])
+    reason = found.get("reason")
+    output.say("It was current already." if reason is None else f"{found['version']} is current now ({reason}).")
+
+
+def issue_line(issue: Json, file: Path) -> str:
+    """Write an issue as compilers do: `file:line:column: code message (hint)`."""
+    place = ":".join(str(part) for part in (file, issue.get("line"), issue.get("column")) if part is not None)
+    mark = "warning " if issue.get("severity") == "warning" else ""
+    hint = f" ({issue['hint']})" if issue.get("hint") else ""
+    return f"{place}: {mark}{issue['code']} {issue['message']}{hint}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise Failure(f"{path} is not UTF-8.") from error
+
+
+def _push(
+    client: Client,
+    text: str,
+    workflow: str | None,
+    activate: bool,
+    bump: Part | None,
+) -> tuple[dict[str, Any], str]:
+    if workflow is None:
+        try:
+            return client.automations.create(text, activate=activate), text
+        except ConflictError as error:
+            # The server knows best whether the name is taken, also when two push at once.
+            workflow = error.body.get("conflictingWorkflowId")
+            if workflow is None:
+                raise
+    if bump:
+        text = with_version(text, raised(_highest(client, workflow), bump))
+    return client.automations.push_version(workflow, text, activate=activate), text
+
+
+def _highest(client: Client, workflow: str) -> str:
+    found = items(client.automations.versions(workflow, limit=1), "data")
+    return str(found[0]["version"]) if found else "0.0.0"
+
+
+def _with_places(error: ApiError, file: Path) -> Exception:
+    """Show the issues of a file as `validate` does; other refusals stay as they are."""
+    if not any(issue.get("line") for issue in error.issues):
+        return error
+    for issue in error.issues:
+        output.print_value(issue_line(issue, file))
+    wrong = sum(1 for issue in error.issues if issue.get("severity") != "warning")
+    return Failure(f"{file} is not valid: {formats.count(wrong, 'error')}.")
+
+
+def _tell_pushed(pushed: Json, file: Path, *, as_json: bool) -> None:
+    for issue in items(pushed, "issues"):
+        output.say(issue_line(issue, file))
+    if as_json:
+        output.print_json(pushed)
+        return
+    automation, version = pushed["automation"], pushed["version"]
+    output.print_line(automation["id"], version["version"])
+    state = "is current" if version["isCurrent"] else "is staged; `assay workflow promote` makes it current"
+    output.say(f"{automation['slug']} {version['version']} {state}.")
+    if not automation["triggers"]["api"]:
+        output.say(f"Runs by API and CLI are off: assay automations triggers {automation['slug']} --enable api")
