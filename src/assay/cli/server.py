@@ -7,7 +7,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,31 +33,13 @@ def serve(
     worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Also start a worker process.")] = True,
 ) -> None:
     """Run the server, its database if you have none of your own, and a worker."""
-    import uvicorn  # noqa: PLC0415 # start-up of other commands should not pay for it
-    import uvloop  # noqa: PLC0415
+    import uvloop  # noqa: PLC0415 # start-up of other commands should not pay for it
 
-    from assay import api, bootstrap  # noqa: PLC0415
+    from assay import bootstrap  # noqa: PLC0415
 
     settings = bootstrap.settings_for(data_dir)
     set_up_logging(settings)
-    app = api.create_app(lambda: bootstrap.open_server(settings))
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=10,
-        timeout_keep_alive=65,
-        h11_max_incomplete_event_size=64 * 1024,
-    )
-    server = uvicorn.Server(config)
-    uvloop.run(_serve(server, _WorkerProcess(settings) if worker else None))
-    if not server.started:
+    if not uvloop.run(_serve(settings, host, port, with_worker=worker)):
         raise typer.Exit(1)
 
 
@@ -71,15 +54,46 @@ def worker(data_dir: DataDir = None) -> None:
     uvloop.run(_work(settings, bootstrap))
 
 
-async def _serve(server: "uvicorn.Server", worker_process: "_WorkerProcess | None") -> None:
-    beside = None if worker_process is None else asyncio.create_task(worker_process.keep())
-    try:
-        await server.serve()
-    finally:
-        if beside is not None:
-            beside.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await beside
+async def _serve(settings: Settings, host: str, port: int, *, with_worker: bool) -> bool:
+    """Serve until told to stop; return whether it ever began."""
+    import uvicorn  # noqa: PLC0415
+
+    from assay import api, bootstrap  # noqa: PLC0415
+
+    async with contextlib.AsyncExitStack() as stack:
+        if with_worker:
+            # Beside the server's own start, so that both are ready at the same time.
+            await stack.enter_async_context(_WorkerProcess(settings).running())
+        opened = await stack.enter_async_context(bootstrap.open_server(settings))
+        config = uvicorn.Config(
+            api.create_app(lambda: contextlib.nullcontext(opened)),
+            host=host,
+            port=port,
+            http="httptools",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=10,
+            timeout_keep_alive=65,
+        )
+        server = uvicorn.Server(config)
+        announcing = asyncio.create_task(_announce(server, settings))
+        try:
+            await server.serve()
+        finally:
+            announcing.cancel()
+        return server.started
+
+
+async def _announce(server: "uvicorn.Server", settings: Settings) -> None:
+    while not server.started:
+        await asyncio.sleep(0.02)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(f"assay is ready at http://{shown}:{port}", err=True)
+    typer.echo(f"Make a key: assay keys create --name me --data-dir {settings.data_dir}", err=True)
 
 
 async def _work(settings: Settings, bootstrap: Any) -> None:
@@ -96,7 +110,7 @@ def set_up_logging(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    for noisy in ("pgqueuer", "assay.requests", "httpx", "alembic"):
+    for noisy in ("pgqueuer", "assay.requests", "httpx", "alembic", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
@@ -107,7 +121,17 @@ class _WorkerProcess:
         self._command = [sys.executable, "-m", "assay.cli", "worker", "--data-dir", str(settings.data_dir)]
         self._grace = settings.worker_grace_seconds + 10
 
-    async def keep(self) -> None:
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Keep one running for as long as the block lasts."""
+        keeping = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+
+    async def _keep(self) -> None:
         """Keep one running until cancelled, then let it finish in its grace period."""
         while True:
             process = await asyncio.create_subprocess_exec(*self._command, preexec_fn=_end_with(os.getpid()))

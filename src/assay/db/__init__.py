@@ -1,6 +1,6 @@
 """The database: unit of work, schema, and the server that assay brings along."""
 
-from assay.db.database import CONNECTION_ERRORS, Database, Row, Transaction
+from assay.db.database import CONNECTION_ERRORS, Database, Row, Transaction, create_pool
 from assay.db.errors import DatabaseUnavailableError, SchemaTooNewError
 from assay.db.installation import WrongSecretKeyError, WrongStorageError, check_installation
 from assay.db.schema import SchemaStatus, status, upgrade
@@ -16,6 +16,7 @@ __all__ = [
     "WrongSecretKeyError",
     "WrongStorageError",
     "check_installation",
+    "create_pool",
     "status",
     "upgrade",
 ]

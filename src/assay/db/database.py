@@ -32,6 +32,24 @@ class _Connection(asyncpg.Connection):
         return ""
 
 
+async def create_pool(dsn: str, *, least: int, most: int, statement_timeout: float = 60.0) -> asyncpg.Pool:
+    """Open a pool of `least` to `most` connections; a statement may take `statement_timeout` seconds."""
+    return await asyncpg.create_pool(
+        dsn,
+        connection_class=_Connection,
+        min_size=least,
+        max_size=most,
+        timeout=10,
+        command_timeout=statement_timeout + 5,
+        max_inactive_connection_lifetime=300,
+        server_settings={
+            "application_name": "assay",
+            "statement_timeout": str(int(statement_timeout * 1000)),
+            "timezone": "UTC",
+        },
+    )
+
+
 _DIALECT = PGDialect_asyncpg()
 
 CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
@@ -92,20 +110,7 @@ class Database:
             DatabaseUnavailableError: nothing answers at `dsn`.
         """
         try:
-            pool = await asyncpg.create_pool(
-                dsn,
-                connection_class=_Connection,
-                min_size=1,
-                max_size=size,
-                timeout=10,
-                command_timeout=statement_timeout + 5,
-                max_inactive_connection_lifetime=300,
-                server_settings={
-                    "application_name": "assay",
-                    "statement_timeout": str(int(statement_timeout * 1000)),
-                    "timezone": "UTC",
-                },
-            )
+            pool = await create_pool(dsn, least=1, most=size, statement_timeout=statement_timeout)
         except (*CONNECTION_ERRORS, OSError, TimeoutError) as error:
             raise DatabaseUnavailableError from error
         return cls(pool, dsn)

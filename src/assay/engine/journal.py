@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 
 from assay import jsontext
 from assay.db import Database, DatabaseUnavailableError, Row, Transaction
@@ -91,22 +90,38 @@ class Journal:
             return row
 
     async def _write(self, sql: str, *arguments: object) -> Row | None:
+        fence = (self._claim.run_id, self._claim.delivery)
+        if not self._attachments:
+            async with self._database.single_statement() as tx:
+                return await tx.fetch_one(sql, *fence, *arguments)
         async with self._database.transaction() as tx:
             for attachment in self._attachments:
                 await attachment(tx)
-            row = await tx.fetch_one(sql, self._claim.run_id, self._claim.delivery, *arguments)
-            if row is None and self._attachments:
+            row = await tx.fetch_one(sql, *fence, *arguments)
+            if row is None:
                 raise SupersededError  # rolls the attachments back
             return row
 
 
+_PLAIN = (
+    "step_key",
+    "execution_order",
+    "name",
+    "type",
+    "status",
+    "skipped_reason",
+    "override_mode",
+    "attempts",
+    "started_at",
+    "completed_at",
+)
 _PAYLOADS = ("scope", "config", "input", "output", "error", "usage")
 
 
 def _as_json(record: StepRecord) -> str:
-    values = asdict(record)
-    payloads = "".join(f',"{name}":{values.pop(name) or "null"}' for name in _PAYLOADS)
-    return jsontext.dump(values)[:-1] + payloads + "}"
+    plain = jsontext.dump({name: getattr(record, name) for name in _PLAIN})
+    payloads = "".join(f',"{name}":{getattr(record, name) or "null"}' for name in _PAYLOADS)
+    return f"{plain[:-1]}{payloads}}}"
 
 
 def _ending(outcome: Outcome) -> tuple[object, ...]:

@@ -122,6 +122,15 @@ WHERE runs.status IN ('pending', 'running') AND runs.created_at < now() - interv
   AND NOT EXISTS (SELECT FROM pgqueuer WHERE pgqueuer.dedupe_key = runs.id)
 LIMIT 1000;
 
+-- name: due
+-- Whether something is waiting to be picked now (1 or 0), and when the next of the rest will be.
+SELECT (SELECT count(*) FROM (
+            SELECT FROM pgqueuer
+            WHERE status = 'queued' AND entrypoint = ANY($1::text[]) AND execute_after <= now() LIMIT 1) AS one) AS due,
+       (SELECT execute_after - now() FROM pgqueuer
+        WHERE status = 'queued' AND entrypoint = ANY($1::text[]) AND execute_after > now()
+        ORDER BY execute_after LIMIT 1) AS next_due;
+
 -- name: drop_jobs
 -- Take finished jobs out of the queue, but only those this worker still holds.
 DELETE FROM pgqueuer WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2;

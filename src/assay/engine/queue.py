@@ -12,7 +12,7 @@ from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
 from pgqueuer.domain.models import Job, TracebackRecord
 from pgqueuer.domain.settings import DBSettings, Durability
-from pgqueuer.domain.types import JOB_STATUS, JobId, QueueManagerId
+from pgqueuer.domain.types import JOB_STATUS, JobId, QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.driver import Driver
 from pgqueuer.queries import Queries
 from typing_extensions import override
@@ -51,6 +51,7 @@ class FencedQueries(Queries):
         """Build the statements on a driver; `holder` is set once the worker's id is known."""
         super().__init__(driver, _ENVIRONMENT, _QUEUE, _SCHEDULES)
         self.holder: QueueManagerId | None = None
+        self._next_due: timedelta | None = None
         self.lost_database = asyncio.Event()
         """Set when a dequeue found the database away; the queue manager ends only after its jobs did."""
 
@@ -61,6 +62,21 @@ class FencedQueries(Queries):
         except Exception:
             self.lost_database.set()
             raise
+
+    @override
+    async def eligible_queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
+        """Count what is due; what comes later is read in the same round trip, for the two questions asked next."""
+        (row,) = await self.driver.fetch(SQL["due"], entrypoints)
+        self._next_due = cast("timedelta | None", row["next_due"])
+        return cast("int", row["due"])
+
+    @override
+    async def next_deferred_eta(self, entrypoints: list[QueueEntrypoint]) -> timedelta | None:
+        return self._next_due
+
+    @override
+    async def queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
+        return 0 if self._next_due is None else 1
 
     @override
     async def log_jobs(self, job_status: list[tuple[Job, JOB_STATUS, TracebackRecord | None]]) -> None:

@@ -18,7 +18,7 @@ from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job, Schedule
 from pgqueuer.domain.types import QueueEntrypoint
 
-from assay import jsontext
+from assay import db, jsontext
 from assay.db import CONNECTION_ERRORS, Database, DatabaseUnavailableError, Row, Transaction
 from assay.engine.journal import Journal
 from assay.engine.listening import Listener
@@ -91,7 +91,7 @@ class Worker:
 
     async def _serve(self, stop: asyncio.Event) -> asyncio.Task[None]:
         """Run a queue manager until it fails or `stop` is set; return the task in which its jobs end."""
-        pool = await asyncpg.create_pool(self.database.dsn, min_size=2, max_size=4, timeout=10)
+        pool = await db.create_pool(self.database.dsn, least=2, most=4)
         queries = FencedQueries(AsyncpgPoolDriver(pool))
         manager = QueueManager(queries)
         queries.holder = manager.queue_manager_id
@@ -282,10 +282,11 @@ class Worker:
         raise RetryRequested(delay=timedelta(0), reason="the worker was told to stop")
 
     async def _until_available(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
+        """Run one statement, again and again while the database is away."""
         delay = 0.05
         while True:
             try:
-                async with self.database.transaction() as tx:
+                async with self.database.single_statement() as tx:
                     return await work(tx)
             except DatabaseUnavailableError:
                 await asyncio.sleep(delay)
