@@ -1,5 +1,6 @@
 """`assay automations`: looking at workflows and agents, who may start them, and their limits."""
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 import typer
@@ -11,7 +12,13 @@ from assay.cli.options import AsJson, AutomationName, BaseUrl
 from assay.cli.output import Value
 from assay_client import Limits
 
-Trigger = Literal["api", "manual"]
+
+class Trigger(StrEnum):
+    """What a person can switch."""
+
+    API = "api"
+    MANUAL = "manual"
+
 
 app = typer.Typer(help="Look at automations; switch triggers, set limits.")
 
@@ -68,7 +75,7 @@ def triggers(
     as_json: AsJson = False,
 ) -> None:
     """Show which triggers are on, or switch them; what was switched survives later pushes."""
-    switched = {**dict.fromkeys(enable or (), True), **dict.fromkeys(disable or (), False)}
+    switched: dict[str, bool] = {**dict.fromkeys(enable or (), True), **dict.fromkeys(disable or (), False)}
     if set(enable or ()) & set(disable or ()):
         raise typer.BadParameter("a trigger cannot be switched on and off at once.")
     name = automation_ref(automation)

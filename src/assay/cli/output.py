@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from typing import IO, Any, TextIO
 
 import typer
@@ -22,7 +23,9 @@ from assay.cli.preferences import preferences
 # Legal in JSON, but terminals obey some of them.
 _C1 = re.compile(r"[\x7f-\x9f]")
 
-PIPE_WIDTH = 120
+UNBROKEN = 10_000
+COLUMN_GAP = 3
+NARROWEST_COLUMN = 6
 
 STYLES = {
     "completed": "green",
@@ -63,7 +66,7 @@ def console(file: TextIO | None = None, *, width: int | None = None) -> Console:
     stream = file or sys.stdout
     return Console(
         file=stream,
-        width=width or (None if stream.isatty() else PIPE_WIDTH),
+        width=width,
         force_terminal=stream.isatty(),
         no_color=True if preferences.no_color else None,
         highlight=False,
@@ -79,14 +82,15 @@ def print_rows(titles: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
         for row in cells:
             sys.stdout.write("\t".join(_plain(cell) for cell in row) + "\n")
         return
+    shown = [[_shown(cell) for cell in row] for row in cells]
+    target = console()
+    widths = [max(len(text) for text in column) for column in zip(map(Text, titles), *shown, strict=True)]
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for title in titles:
-        # Ids and names stay whole and can be copied; what is long and last gives way.
-        is_last = title == titles[-1]
-        table.add_column(title, overflow="ellipsis", no_wrap=True, min_width=None if is_last else len(title))
-    for row in cells:
-        table.add_row(*[_shown(cell) for cell in row])
-    console().print(table)
+    for title, width in zip(titles, _fitting(widths, target.width - COLUMN_GAP * len(titles)), strict=True):
+        table.add_column(title, overflow="ellipsis", no_wrap=True, width=width)
+    for row in shown:
+        table.add_row(*row)
+    target.print(table)
 
 
 def print_wrapped(titles: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
@@ -100,9 +104,14 @@ def print_wrapped(titles: Sequence[str], rows: Sequence[Sequence[Value]]) -> Non
     console().print(table)
 
 
+def print_prose(text: str) -> None:
+    """Print paragraphs; on a pipe each on one line."""
+    print_rich(Text(formats.visible("\n\n".join(part.replace("\n", " ") for part in text.split("\n\n")))))
+
+
 def print_heading(text: str) -> None:
     """Print a title above what follows."""
-    console().print(Text(formats.visible(text), "bold underline"))
+    print_rich(Text(formats.visible(text), "bold underline"))
 
 
 def print_fields(fields: Mapping[str, Value]) -> None:
@@ -150,9 +159,15 @@ def json_text(value: object) -> str:
     return _C1.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def print_rich(renderable: RenderableType) -> None:
-    """Print something laid out; on a pipe the same without colours."""
-    console().print(renderable)
+def print_rich(renderable: RenderableType, file: TextIO | None = None) -> None:
+    """Print something laid out; on a pipe and to a file the same without colours, and no line is broken."""
+    stream = file or sys.stdout
+    if stream.isatty():
+        console().print(renderable)
+        return
+    text = StringIO()
+    console(text, width=UNBROKEN).print(renderable)
+    stream.writelines(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
 def compact_json(value: object) -> str:
@@ -214,6 +229,14 @@ def duration_cell(milliseconds: float | None) -> Cell:
 def write_json(file: IO[str], value: Any) -> None:
     """Write JSON to an open file, as `print_json` does."""
     file.write(json_text(value) + "\n")
+
+
+def _fitting(widths: Sequence[int], room: int) -> Sequence[int]:
+    """Take width from the widest columns until all fit; the first, an id or a name, stays whole to be copied."""
+    first, *others = widths
+    while first + sum(others) > room and others and max(others) > NARROWEST_COLUMN:
+        others[others.index(max(others))] -= 1
+    return [first, *others]
 
 
 def _plain(cell: Cell) -> str:

@@ -16,7 +16,6 @@ from assay.cli.trace import read_trace, render
 from assay.cli.values import EVERYTHING, Limits
 from assay.cli.waiting import tell_end, until_finished
 
-TEXT_WIDTH = 120
 EXIT_CODES = {"pass": ExitCode.OK, "fail": ExitCode.FAILED, "inconclusive": ExitCode.CANNOT_TELL}
 EXPANSIONS = ("input", "usage", "execution", "debug")
 
@@ -126,7 +125,7 @@ def trace(
             if out.suffix == ".json":
                 output.write_json(file, found.as_json())
             else:
-                output.console(file, width=TEXT_WIDTH).print(render(found, EVERYTHING))
+                output.print_rich(render(found, EVERYTHING), file)
         output.say(f"Saved to {out}.")
     elif as_json:
         output.print_json(found.as_json())
@@ -269,7 +268,7 @@ def _print_comparison(found: Json) -> None:
     places = [("output", difference) for difference in found["output"]]
     places += [(step["stepName"], difference) for step in found["steps"] for difference in step["output"]]
     if places:
-        output.print_rows(("where", "path", "change", "before", "after"), [_place_row(*place) for place in places])
+        output.print_rows(("path", "before", "after"), [_place_row(*place) for place in places])
 
 
 def _step_row(step: Json) -> Sequence[Value]:
@@ -284,9 +283,7 @@ def _step_row(step: Json) -> Sequence[Value]:
 
 def _place_row(where: str, difference: Json) -> Sequence[Value]:
     return (
-        where,
-        difference["path"] or "/",
-        difference["kind"],
+        f"{where}{difference['path']}",
         output.compact_json(difference["before"]),
         output.compact_json(difference["after"]),
     )

@@ -88,7 +88,7 @@ async def _serve(settings: Settings, host: str, port: int, *, with_worker: bool)
 
 
 async def _announce(server: "uvicorn.Server", settings: Settings) -> None:
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 # uvicorn has no event for it
         await asyncio.sleep(0.02)
     host, port = server.servers[0].sockets[0].getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host

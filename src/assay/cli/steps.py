@@ -45,10 +45,10 @@ def show(
         output.print_json(_described(name, step))
         return
     output.print_heading(name)
-    output.print_text(f"{_documentation(step)}\n\n")
-    output.print_heading("Configuration " + ("(beside `type:`)" if step.config_beside_type else "(under `with:`)"))
+    output.print_prose(_documentation(step))
+    output.print_heading("\nConfiguration " + ("(beside `type:`)" if step.config_beside_type else "(under `with:`)"))
     output.print_wrapped(("field", "type", "default", "description"), _fields(step))
-    output.print_heading("Example")
+    output.print_heading("\nExample")
     output.print_text(step.example)
 
 

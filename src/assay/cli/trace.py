@@ -13,7 +13,7 @@ from rich.text import Text
 from assay.cli import formats
 from assay.cli.answers import Json, items, part
 from assay.cli.output import STYLES
-from assay.cli.values import Limits, laid_out
+from assay.cli.values import Block, Known, Layout, Limits
 from assay_client import Client
 
 BAR_WIDTH = 24
@@ -59,14 +59,15 @@ def read_trace(client: Client, run_id: str) -> Trace:
 
 def render(trace: Trace, limits: Limits) -> RenderableType:
     """Lay a trace out for reading, in full or with long values shortened."""
-    parts: list[RenderableType] = [_head(trace, limits)]
+    layout = Layout(limits, Known())
+    parts: list[RenderableType] = [_head(trace, layout)]
     if trace.steps:
-        parts += [_overview(trace), *(_step(step, limits) for step in trace.steps)]
+        parts += [_overview(trace), *(_step(step, layout) for step in trace.steps)]
     parts += [_section("Events"), _events(trace)]
     return Group(*parts)
 
 
-def _head(trace: Trace, limits: Limits) -> RenderableType:
+def _head(trace: Trace, layout: Layout) -> RenderableType:
     run = trace.run
     status, failure = run["execution"]["status"], part(run["execution"], "failure")
     title = Text.assemble(
@@ -78,11 +79,13 @@ def _head(trace: Trace, limits: Limits) -> RenderableType:
     facts = Table.grid(padding=(0, 2))
     for name, value in _facts(run):
         facts.add_row(Text(name, FAINT), Text(formats.visible(value)))
-    parts: list[RenderableType] = [title, Padding(facts, (0, 0, 0, 2))]
+    parts: list[RenderableType] = [title, _indented(facts)]
     if run.get("error"):
         code = f"  [{failure['code']}]" if failure.get("code") else ""
-        parts.append(Padding(Text(f"{formats.visible(run['error'])}{code}", "red"), (1, 0, 0, 2)))
-    parts += _values(("input", part(run, "input").get("args")), ("output", run.get("output")), limits=limits)
+        parts += [Text(), Block([Text(f"{formats.visible(run['error'])}{code}", "red")], 2)]
+    given = part(run, "input").get("args")
+    parts += [*_value("input", given, layout), *_value("output", run.get("output"), layout)]
+    layout.known.add("input", given)
     return Group(*parts)
 
 
@@ -135,10 +138,10 @@ def _overview(trace: Trace) -> RenderableType:
             Text("skipped", FAINT) if skipped else formats.duration(step["durationMs"]),
             "" if skipped else bar,
         )
-    return Group(_section("Steps"), Padding(table, (0, 0, 0, 2)))
+    return Group(_section("Steps"), _indented(table))
 
 
-def _step(step: Json, limits: Limits) -> RenderableType:
+def _step(step: Json, layout: Layout) -> RenderableType:
     status = step["status"]
     title = Text.assemble(
         "\n",
@@ -156,8 +159,9 @@ def _step(step: Json, limits: Limits) -> RenderableType:
     if step.get("error"):
         code = part(step, "failure").get("code")
         text = formats.visible(step["error"]) + (f"  [{code}]" if code else "")
-        parts.append(Padding(Text(text, "red"), (0, 0, 0, 2)))
-    parts += _values(("with", config or None), ("output", step["output"]), limits=limits)
+        parts.append(Block([Text(text, "red")], 2))
+    parts += [*_value("with", config or None, layout), *_value("output", step["output"], layout)]
+    layout.known.add(f"steps.{step['stepName']}.output", step["output"])
     return Group(*parts)
 
 
@@ -165,13 +169,12 @@ def _why(step: Json) -> str:
     return f"skipped: {formats.visible(step['skippedReason'])}" if step.get("skippedReason") else "skipped"
 
 
-def _values(*values: tuple[str, object], limits: Limits) -> list[RenderableType]:
-    parts: list[RenderableType] = []
-    for name, value in values:
-        if value is not None:
-            parts.append(Padding(Text(name, "bold"), (0, 0, 0, 2)))
-            parts += [Padding(line, (0, 0, 0, 4)) for line in laid_out(value, limits)]
-    return parts
+def _value(name: str, value: object, layout: Layout) -> list[RenderableType]:
+    return [] if value is None else [Text(f"  {name}", "bold"), Block(layout.lines(value), 4)]
+
+
+def _indented(table: Table) -> RenderableType:
+    return Padding(table, (0, 0, 0, 2), expand=False)
 
 
 def _events(trace: Trace) -> RenderableType:
@@ -188,7 +191,7 @@ def _events(trace: Trace) -> RenderableType:
             Text(event["type"], STYLES.get(event["type"].split(".")[-1], "")),
             Text(formats.one_line(str(said))),
         )
-    return Padding(table, (0, 0, 0, 2))
+    return _indented(table)
 
 
 def _section(title: str) -> RenderableType:

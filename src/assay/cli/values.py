@@ -1,17 +1,21 @@
 """How a JSON value is laid out for reading: as YAML would, with a count of everything that was left out."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from assay.cli.formats import count, visible
 
 KEY = "cyan"
-LEFT_OUT = "italic bright_black"
+ASIDE = "italic bright_black"
 INDENT = "  "
+NARROWEST = 20
+WORTH_A_NAME = 60
+FITS_ONE_LINE = 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,62 +31,135 @@ class Limits:
 EVERYTHING = Limits(None, None, None, None)
 
 
-def laid_out(value: object, limits: Limits, *, indent: int = 0) -> list[Text]:
-    """Return the lines of a value, each indented by `indent` levels."""
-    return [Text(INDENT * indent) + line for line in _lines(value, limits, 0)]
+class Known:
+    """Long values that were shown already, so that a name says it all the next time."""
+
+    def __init__(self) -> None:
+        """Know nothing."""
+        self._names: dict[str, str] = {}
+
+    def add(self, name: str, value: object) -> None:
+        """Remember a value, and the fields of an object."""
+        self._remember(name, value)
+        if isinstance(value, dict):
+            for field, inner in cast("dict[str, Any]", value).items():
+                self._remember(f"{name}.{field}", inner)
+
+    def name_of(self, value: object) -> str | None:
+        """Return the name of a value that was added."""
+        return self._names.get(json.dumps(value)) if isinstance(value, dict | list | str) else None
+
+    def _remember(self, name: str, value: object) -> None:
+        text = json.dumps(value)
+        if len(text) > WORTH_A_NAME:
+            self._names.setdefault(text, name)
 
 
-def _lines(value: object, limits: Limits, depth: int) -> Iterator[Text]:
-    if isinstance(value, dict) and value:
-        yield from _object(cast("dict[str, Any]", value), limits, depth)
-    elif isinstance(value, list) and value:
-        yield from _list(cast("list[Any]", value), limits, depth)
-    elif isinstance(value, str) and "\n" in value.strip():
-        yield from _text_lines(value, limits)
-    else:
-        yield _scalar(cast("object", value), limits)
+class Block:
+    """Lines that keep their indentation where they are too long for the terminal."""
+
+    def __init__(self, lines: Iterable[Text], indent: int) -> None:
+        """Indent the lines by so many blanks."""
+        self._lines = list(lines)
+        self._indent = indent
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Wrap each line below its own beginning."""
+        for line in self._lines:
+            own = len(line.plain) - len(line.plain.lstrip(" "))
+            start = " " * (self._indent + own)
+            width = max(options.max_width - len(start) - len(INDENT), NARROWEST)
+            for number, piece in enumerate(line[own:].wrap(console, width, overflow="fold")):
+                yield Text(start + (INDENT if number else "")) + piece
 
 
-def _object(value: Mapping[str, Any], limits: Limits, depth: int) -> Iterator[Text]:
-    if limits.depth is not None and depth >= limits.depth:
-        yield _left_out(count(len(value), "field"))
-        return
-    for name, inner in value.items():
-        key = Text(f"{visible(str(name))}:", KEY)
-        lines = list(_lines(inner, limits, depth + 1))
-        if _is_nested(inner):
-            yield key
-            yield from (Text(INDENT) + line for line in lines)
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Lays values out within limits; what is known is named instead of shown again."""
+
+    limits: Limits
+    known: Known
+
+    def lines(self, value: object, depth: int = 0) -> Iterator[Text]:
+        """Yield the lines of a value."""
+        name = self.known.name_of(value)
+        if name is not None:
+            yield Text(f"= {visible(name)}", ASIDE)
+        elif isinstance(value, dict) and value:
+            flow = self._flow(cast("dict[str, Any]", value)) if depth else None
+            yield from self._object(cast("dict[str, Any]", value), depth) if flow is None else [flow]
+        elif isinstance(value, list) and value:
+            yield from self._list(cast("list[Any]", value), depth)
+        elif isinstance(value, str) and _has_lines(value):
+            yield from self._text(value)
         else:
-            yield key + Text(" ") + lines[0]
+            yield self._scalar(cast("object", value))
+
+    def _object(self, value: Mapping[str, Any], depth: int) -> Iterator[Text]:
+        if self._is_too_deep(depth):
+            yield _left_out(count(len(value), "field"))
+            return
+        for name, inner in value.items():
+            key = Text(f"{visible(name)}:", KEY)
+            lines = list(self.lines(inner, depth + 1))
+            if len(lines) > 1 or self._is_nested(inner):
+                yield key
+                yield from (Text(INDENT) + line for line in lines)
+            else:
+                yield key + Text(" ") + lines[0]
+
+    def _flow(self, value: Mapping[str, Any]) -> Text | None:
+        """Return a small object on one line, `{a: 1, b: x}`; None where it is not small."""
+        if any(isinstance(inner, dict | list) or _has_lines(inner) for inner in value.values()):
+            return None
+        fields = [Text.assemble((f"{visible(name)}: ", KEY), self._scalar(inner)) for name, inner in value.items()]
+        line = Text("{") + Text(", ").join(fields) + Text("}")
+        return line if len(line) <= FITS_ONE_LINE else None
+
+    def _list(self, value: Sequence[Any], depth: int) -> Iterator[Text]:
+        if self._is_too_deep(depth):
+            yield _left_out(count(len(value), "item"))
+            return
+        shown = value[: self.limits.items]
+        for inner in shown:
+            first, *rest = self.lines(inner, depth + 1)
+            yield Text("- ") + first
+            yield from (Text(INDENT) + line for line in rest)
+        if len(shown) < len(value):
+            yield _left_out(count(len(value) - len(shown), "more item"))
+
+    def _text(self, value: str) -> Iterator[Text]:
+        lines = value.strip("\n").split("\n")
+        shown = lines[: self.limits.lines]
+        for line in shown:
+            yield self._shortened(line)
+        if len(shown) < len(lines):
+            yield _left_out(count(len(lines) - len(shown), "more line"))
+
+    def _scalar(self, value: object) -> Text:
+        if isinstance(value, str) and value and value.strip() == value and not _reads_as_other(value):
+            return self._shortened(value)
+        return self._shortened(json.dumps(value, ensure_ascii=False))
+
+    def _shortened(self, text: str) -> Text:
+        limit = self.limits.characters
+        if limit is None or len(text) <= limit:
+            return Text(visible(text))
+        return Text(visible(text[:limit])) + Text(" ") + _left_out(count(len(text) - limit, "more character"))
+
+    def _is_too_deep(self, depth: int) -> bool:
+        return self.limits.depth is not None and depth >= self.limits.depth
+
+    def _is_nested(self, value: object) -> bool:
+        return (
+            isinstance(value, list)
+            and bool(cast("list[Any]", value))
+            and self.known.name_of(cast("object", value)) is None
+        )
 
 
-def _list(value: Sequence[Any], limits: Limits, depth: int) -> Iterator[Text]:
-    if limits.depth is not None and depth >= limits.depth:
-        yield _left_out(count(len(value), "item"))
-        return
-    shown = value if limits.items is None else value[: limits.items]
-    for inner in shown:
-        first, *rest = _lines(inner, limits, depth + 1)
-        yield Text("- ") + first
-        yield from (Text(INDENT) + line for line in rest)
-    if len(shown) < len(value):
-        yield _left_out(f"{count(len(value) - len(shown), 'more item')}")
-
-
-def _text_lines(value: str, limits: Limits) -> Iterator[Text]:
-    lines = value.strip("\n").split("\n")
-    shown = lines if limits.lines is None else lines[: limits.lines]
-    for line in shown:
-        yield _shortened(line, limits)
-    if len(shown) < len(lines):
-        yield _left_out(count(len(lines) - len(shown), "more line"))
-
-
-def _scalar(value: object, limits: Limits) -> Text:
-    if isinstance(value, str) and value.strip() == value and value and not _reads_as_other(value):
-        return _shortened(value, limits)
-    return _shortened(json.dumps(value, ensure_ascii=False), limits)
+def _has_lines(value: object) -> bool:
+    return isinstance(value, str) and "\n" in value.strip()
 
 
 def _reads_as_other(value: str) -> bool:
@@ -93,18 +170,5 @@ def _reads_as_other(value: str) -> bool:
     return True
 
 
-def _shortened(text: str, limits: Limits) -> Text:
-    if limits.characters is None or len(text) <= limits.characters:
-        return Text(visible(text))
-    left = len(text) - limits.characters
-    return Text(visible(text[: limits.characters])) + Text(" ") + _left_out(count(left, "more character"))
-
-
 def _left_out(what: str) -> Text:
-    return Text(f"… {what}", LEFT_OUT)
-
-
-def _is_nested(value: object) -> bool:
-    if isinstance(value, dict | list):
-        return bool(cast("dict[str, Any] | list[Any]", value))
-    return isinstance(value, str) and "\n" in value.strip()
+    return Text(f"… {what}", ASIDE)
