@@ -4,7 +4,7 @@ import json
 from textwrap import dedent
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay import automations, steps
@@ -401,6 +401,7 @@ def test_the_example_of_every_step_type_is_valid(type_name: str) -> None:
     assert parse_workflow(steps.catalogue()[type_name].example).issues == ()
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_text_makes_it_raise(text: str) -> None:
     parse_workflow(text)
@@ -442,6 +443,7 @@ STEP_TREES = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(
     st.fixed_dictionaries(
         {"name": st.just("a"), "steps": st.lists(STEP_TREES | TREES, max_size=4) | TREES},
