@@ -1,0 +1,153 @@
+"""What one child does all its life: read a request, answer it, until its parent closes the pipe.
+
+Started as `python -I -m assay.documents.child <native|ocr> <memory bytes> <parent pid> <threads>`.
+"""
+
+# A child imports the libraries of a format when it first meets one.
+# ruff: noqa: PLC0415
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from assay.documents.archives import check_container
+from assay.documents.confinement import allow_processor_seconds, confine
+from assay.documents.detection import DetectedFile, detect
+from assay.documents.errors import DocumentTooLargeError, DocumentUnreadableError
+from assay.documents.model import DocumentKind, Limits
+from assay.documents.protocol import (
+    OUT_OF_MEMORY,
+    PageReading,
+    Reading,
+    Refusal,
+    Request,
+    decode_request,
+    encode_reply,
+)
+from assay.errors import AssayError
+
+_IMAGES: Final = frozenset({"png", "jpeg", "tiff", "webp"})
+_WORKBOOKS: Final = frozenset({"xlsx", "xls"})
+
+
+def main() -> None:
+    """Serve requests on the standard input until it ends."""
+    role, memory_bytes, parent_pid, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    confine(memory_bytes=memory_bytes, parent_pid=parent_pid)
+    replies = _claim_output()
+    answer = _ocr_answer(threads) if role == "ocr" else _native_answer
+    _send(replies, encode_reply(None))
+    for line in sys.stdin.buffer:
+        request = decode_request(line)
+        seconds = request.limits.seconds if request.page is None else request.limits.ocr_seconds
+        allow_processor_seconds(seconds * threads)
+        _send(replies, _reply(answer, request))
+
+
+def _claim_output() -> BinaryIO:
+    """Keep the pipe for replies alone: whatever a library prints must not get between them."""
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, sys.stdout.fileno())
+    os.close(silence)
+    return replies
+
+
+def _send(replies: BinaryIO, frame: bytes) -> None:
+    replies.write(frame)
+    replies.flush()
+
+
+def _reply(answer: Callable[[Request], Reading], request: Request) -> bytes:
+    try:
+        return encode_reply(answer(request))
+    except MemoryError:
+        return encode_reply(Refusal(OUT_OF_MEMORY, ""))
+    except AssayError as error:
+        return encode_reply(Refusal(error.code, error.message))
+    # A library raises anything on a broken document; the name of it helps whoever looks into it.
+    except Exception as error:  # noqa: BLE001
+        return encode_reply(Refusal(DocumentUnreadableError.code, f"The document is damaged ({type(error).__name__})."))
+
+
+def _ocr_answer(threads: int) -> Callable[[Request], Reading]:
+    from assay.documents.readers.ocr import Recognizer
+
+    recognizer = Recognizer(threads)
+
+    def answer(request: Request) -> Reading:
+        path, page = Path(request.path), request.page or 0
+        if request.kind == "pdf":
+            return Reading("pdf", [recognizer.read_pdf(path, page)])
+        return Reading("image", [recognizer.read_image(path, page, request.limits)])
+
+    return answer
+
+
+def _native_answer(request: Request) -> Reading:
+    path = Path(request.path)
+    detected = detect(path, request.filename, request.content_type)
+    kind, pages, metadata = _read(path, detected, request)
+    return Reading(kind, _bounded(pages, request.limits), {"format": detected.format, **metadata})
+
+
+def _read(
+    path: Path, detected: DetectedFile, request: Request
+) -> tuple[DocumentKind, Iterable[PageReading], dict[str, object]]:
+    limits = request.limits
+    if detected.format == "pdf":
+        from assay.documents.readers import pdf
+
+        return "pdf", pdf.read_pages(path, request.mode, limits), pdf.read_metadata(path)
+    if detected.format in _IMAGES:
+        from assay.documents.readers import image
+
+        return "image", image.list_frames(path, limits), {}
+    if detected.format in _WORKBOOKS:
+        from assay.documents.readers import workbook
+
+        if detected.format == "xlsx":
+            check_container(path, limits)
+        return "office", workbook.read_workbook(path, limits), {}
+    if detected.format == "docx":
+        from assay.documents.readers import word
+
+        check_container(path, limits)
+        return "office", [PageReading(0, word.read_docx(path))], {}
+    return _read_text(path, detected, limits)
+
+
+def _read_text(
+    path: Path, detected: DetectedFile, limits: Limits
+) -> tuple[DocumentKind, Iterable[PageReading], dict[str, object]]:
+    from assay.documents.readers.plaintext import read_text
+
+    if detected.format == "eml":
+        from assay.documents.readers.mail import read_mail
+
+        text, mail_metadata = read_mail(path, limits)
+        return "email", [PageReading(0, text)], mail_metadata
+    source = read_text(path, detected.encoding, limits)
+    if detected.format == "html":
+        from assay.documents.readers.html import html_text
+
+        text, title = html_text(source)
+        return "html", [PageReading(0, text)], {"title": title} if title else {}
+    return "csv" if detected.format == "csv" else "plaintext", [PageReading(0, source)], {}
+
+
+def _bounded(pages: Iterable[PageReading], limits: Limits) -> list[PageReading]:
+    kept: list[PageReading] = []
+    size = 0
+    for page in pages:
+        size += len(page.text) + len(page.words)
+        if size > limits.output_bytes:
+            raise DocumentTooLargeError(f"The document holds more text than {limits.output_bytes / (1 << 20):,.0f} MB.")
+        kept.append(page)
+    return kept
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Which pages of a document are read natively and which by OCR, and how the two become one."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from assay.documents.errors import DocumentUnsupportedError, OcrNotInstalledError
+from assay.documents.model import Limits, Page, ParsedDocument, ParseMode, ParseStrategy
+from assay.documents.pool import ChildPool
+from assay.documents.protocol import PageReading, Reading, Request
+
+
+class Parser:
+    """Parses documents in child processes that may crash, hang or be killed without harm.
+
+    Nothing starts before the first document. `ocr_children` of 0 switches OCR off, as if the extra
+    were not installed. OCR takes turns page by page, so that a long scan does not hold up others.
+    """
+
+    def __init__(self, *, native_children: int, ocr_children: int, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._ocr_children = ocr_children if _ocr_is_installed() else 0
+        self._native = ChildPool("native", size=native_children, memory_bytes=self._limits.memory_bytes, threads=1)
+        self._ocr = ChildPool(
+            "ocr",
+            size=self._ocr_children,
+            memory_bytes=self._limits.ocr_memory_bytes,
+            threads=max(1, len(os.sched_getaffinity(0)) // max(1, self._ocr_children)),
+        )
+
+    async def parse(
+        self, path: Path, *, filename: str, content_type: str | None = None, mode: ParseMode = "native-or-ocr"
+    ) -> ParsedDocument:
+        """Turn a file into text.
+
+        `native` reads the text that is in the file, `ocr` reads every page of a PDF or image from
+        its picture, `native-or-ocr` does the latter only with pages that have no usable text.
+        Other files always have text of their own. Where OCR is not installed and other pages have
+        text, the metadata lists the pages that were left out as `pages_without_ocr`. The type of
+        the file is decided by its content, then by its name, then by `content_type`. Cancelling
+        this kills the child that works on it.
+
+        Raises:
+            DocumentTooLargeError: It exceeds a limit.
+            DocumentEncryptedError: It needs a password.
+            DocumentUnreadableError: It is damaged, empty, or makes its parser crash.
+            DocumentUnsupportedError: It is no document, or `native` meets an image.
+            DocumentTimeoutError: It took too long.
+            OcrNotInstalledError: It needs OCR, and there is none.
+            DocumentParserUnavailableError: A child could not be started, or the parser is closed.
+        """
+        request = Request(str(path.absolute()), filename, content_type, mode, self._limits)
+        reading = await self._native.ask(request, self._limits.seconds)
+        unread = [page for page in reading.pages if page.needs_ocr]
+        if unread and mode == "native":
+            raise DocumentUnsupportedError("An image has no text of its own.", hint="Parse it with native-or-ocr.")
+        if not unread:
+            return _document(reading, {}, {})
+        if self._ocr_children:
+            request = replace(request, kind=reading.kind)
+            return _document(reading, await self._recognize(request, unread), {})
+        if mode == "ocr" or not any(page.text for page in reading.pages):
+            raise OcrNotInstalledError
+        return _document(reading, {}, {"pages_without_ocr": [page.index for page in unread]})
+
+    async def close(self) -> None:
+        """Kill all children; documents under way and later ones fail. A second call does nothing."""
+        await self._native.close()
+        await self._ocr.close()
+
+    async def _recognize(self, request: Request, unread: Sequence[PageReading]) -> dict[int, PageReading]:
+        remaining = iter(unread)
+        recognized: dict[int, PageReading] = {}
+
+        async def read_the_next() -> None:
+            for page in remaining:
+                reading = await self._ocr.ask(replace(request, page=page.index), self._limits.ocr_seconds)
+                recognized[page.index] = reading.pages[0]
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._ocr_children, len(unread))):
+                    group.create_task(read_the_next())
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return recognized
+
+
+def _ocr_is_installed() -> bool:
+    return find_spec("rapidocr") is not None and find_spec("onnxruntime") is not None
+
+
+def _document(reading: Reading, recognized: dict[int, PageReading], remarks: dict[str, object]) -> ParsedDocument:
+    readings = [recognized.get(page.index, page) for page in reading.pages]
+    pages = tuple(Page(page.index, page.text, page.name, page.confidence) for page in readings)
+    return ParsedDocument(
+        text="\n\n".join(page.text for page in pages),
+        pages=pages,
+        kind=reading.kind,
+        strategy=_strategy(len(pages), len(recognized)),
+        ocr_pages=len(recognized),
+        metadata={**reading.metadata, **remarks},
+        words=b"[" + b",".join(page.words for page in readings if page.words) + b"]",
+    )
+
+
+def _strategy(pages: int, recognized: int) -> ParseStrategy:
+    if not recognized:
+        return "native"
+    return "ocr" if recognized == pages else "hybrid"
