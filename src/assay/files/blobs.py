@@ -158,6 +158,20 @@ class Blobs:
                 deleted += await self.forget(database, [match[1] for match in found if match])
         return deleted
 
+    async def all(self) -> AsyncGenerator[Blob]:
+        """Yield what lies in the store; what is kept or deleted meanwhile may be missing or not.
+
+        Raises:
+            StorageUnavailableError: the store does not answer.
+        """
+        with storage_errors():
+            pages = obstore.list(self._objects, chunk_size=1000)  # pyright: ignore[reportUnknownMemberType] # its Arrow form
+            async for page in pages:
+                for entry in page:
+                    found = _KEY.fullmatch(entry["path"])
+                    if found:
+                        yield Blob(found[1], entry["size"])
+
     async def stream(self, sha256: str) -> AsyncIterator[bytes]:
         """Open a blob and return its bytes in pieces of about a megabyte.
 
