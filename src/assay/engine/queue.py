@@ -34,9 +34,13 @@ def entrypoint_for(automation_id: str, concurrency_limit: int | None) -> str:
 
 
 async def enqueue(tx: Transaction, run_id: str, entrypoint: str) -> None:
-    """Queue a run within the caller's transaction: it is seen by workers when, and only when, that commits."""
+    """Queue a run within the caller's transaction: it is seen by workers when, and only when, that commits.
+
+    Raises:
+        DuplicateJobError: the run stands in the queue already.
+    """
     queries = Queries(AsyncpgDriver(cast("Any", tx.connection)), _ENVIRONMENT, _QUEUE, _SCHEDULES)
-    await queries.enqueue(entrypoint, run_id.encode(), dedupe_key=run_id, on_conflict="skip")
+    await queries.enqueue(entrypoint, run_id.encode(), dedupe_key=run_id)
 
 
 class FencedQueries(Queries):

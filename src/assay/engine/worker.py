@@ -36,6 +36,8 @@ Chore = Callable[[], Awaitable[None]]
 
 LOSSES_BEFORE_ALONE = 2
 BATCH = 10
+LOOK_AGAIN_SECONDS = 0.05
+"""How soon a worker that could take no more looks whether it can: finished jobs wake nobody."""
 
 Result = TypeVar("Result")
 
@@ -95,6 +97,7 @@ class Worker:
         queries = FencedQueries(AsyncpgPoolDriver(pool))
         manager = QueueManager(queries)
         queries.holder = manager.queue_manager_id
+        manager.min_dequeue_poll_interval = timedelta(seconds=LOOK_AGAIN_SECONDS)
         self._register(manager, SHARED_ENTRYPOINT, 0)
         self._manager = manager
         await self._read_limits()

@@ -85,7 +85,8 @@ async def take_files(
         InvalidFileReferenceError: ids that do not exist, broken base64, `$file` paths from outside; all at once.
     """
     taken = _Taken()
-    known = await files.by_ids(tx, organization_id, _file_ids(value))
+    referred = _file_ids(value)
+    known = await files.by_ids(tx, organization_id, referred) if referred else {}
     waiting = {field: [u for u in uploads if u.field == field] for field in {u.field for u in uploads}}
 
     async def stored(node: JsonValue, path: str, input_field: str) -> JsonValue:

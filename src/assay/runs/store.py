@@ -93,14 +93,22 @@ LIMIT $1
 """
 
 _DELETE = """
-WITH doomed AS (
-    SELECT run_id, organization_id, sha256 FROM run_artifacts WHERE run_id = $1 AND organization_id = $2
+WITH gone AS (
+    DELETE FROM runs WHERE id = $1 AND organization_id = $2 RETURNING id
 ), unchained AS (
     UPDATE runs SET next_run_id = NULL WHERE next_run_id = $1 AND organization_id = $2
-), gone AS (
-    DELETE FROM runs WHERE id = $1 AND organization_id = $2 RETURNING id
+), inputs AS (
+    DELETE FROM run_inputs WHERE run_id IN (SELECT id FROM gone)
+), results AS (
+    DELETE FROM run_results WHERE run_id IN (SELECT id FROM gone)
+), steps AS (
+    DELETE FROM run_steps WHERE run_id IN (SELECT id FROM gone)
+), events AS (
+    DELETE FROM run_events WHERE run_id IN (SELECT id FROM gone)
+), artifacts AS (
+    DELETE FROM run_artifacts WHERE run_id IN (SELECT id FROM gone) RETURNING sha256
 )
-SELECT gone.id, (SELECT array_agg(DISTINCT sha256) FROM doomed) AS hashes FROM gone
+SELECT gone.id, (SELECT array_agg(DISTINCT sha256) FROM artifacts) AS hashes FROM gone
 """
 
 

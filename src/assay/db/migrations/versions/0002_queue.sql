@@ -1,4 +1,6 @@
 -- The queue's own tables, as PgQueuer 1.6.0 declares them; its log may be lost in a crash, its jobs may not.
+-- One difference: the trigger fires for new jobs only, for a worker that is full looks
+-- again by itself and being woken for every finished job costs more than it brings.
 CREATE TYPE pgqueuer_status AS ENUM ('queued', 'picked', 'successful', 'exception', 'canceled', 'deleted', 'failed');
 
 CREATE TABLE pgqueuer (
@@ -119,5 +121,5 @@ END;
 $$ LANGUAGE plpgsql;
 
 CREATE TRIGGER tg_pgqueuer_changed
-AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON pgqueuer
+AFTER INSERT ON pgqueuer
 EXECUTE FUNCTION fn_pgqueuer_changed();
