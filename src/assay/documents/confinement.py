@@ -8,12 +8,13 @@ import sys
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
+_FIRST_EXTRA_DESCRIPTOR: Final = 3
 _DESCRIPTORS: Final = 64
 _FORBIDDEN_EVENTS: Final = ("socket.", "subprocess.", "os.exec", "os.posix_spawn", "os.system", "os.fork", "urllib.")
 
 
 def confine(*, memory_bytes: int, parent_pid: int) -> None:
-    """Limit this process for good, and let it die with its parent.
+    """Limit this process for good, close all its files but the standard ones, and let it die with its parent.
 
     Raises:
         SystemExit: The parent is gone already.
@@ -22,6 +23,8 @@ def confine(*, memory_bytes: int, parent_pid: int) -> None:
     # The parent may have died before the line above.
     if os.getppid() != parent_pid:
         sys.exit("the parent is gone")
+    # uvloop, unlike asyncio, lets some of its own descriptors through.
+    os.closerange(_FIRST_EXTRA_DESCRIPTOR, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
