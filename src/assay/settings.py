@@ -57,3 +57,13 @@ def client_environment() -> tuple[str | None, str | None]:
 def debugging() -> bool:
     """Tell whether a command that fails is to show where (`ASSAY_DEBUG=1`)."""
     return os.environ.get("ASSAY_DEBUG") == "1"
+
+
+def demo_exits() -> bool:
+    """Tell whether the demo is to stop at its end, on a terminal too (`DEMO_EXIT=1`)."""
+    return os.environ.get("DEMO_EXIT") == "1"
+
+
+def environment_without_settings() -> dict[str, str]:
+    """Return the environment for a process that is to know nothing of the settings in ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}

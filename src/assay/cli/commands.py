@@ -42,6 +42,9 @@ COMMANDS: Mapping[str, Place] = {
         SERVER, "server", "serve", "Run the server, its database if you have none of your own, and a worker."
     ),
     "worker": Place(SERVER, "server", "worker", "Run a worker: any number of them may share one database."),
+    "demo": Place(
+        SERVER, "demo", "demo", "Send made-up invoices through the example workflow, and count what it gets right."
+    ),
     "keys": Place(SERVER, "keys", "app", "Make, list and revoke API keys, on the server's own data."),
     "db": Place(SERVER, "database", "app", "Look at the database schema, or upgrade it."),
     "backup": Place(SERVER, "backup", "backup", "Write database and files to one archive."),

@@ -134,7 +134,7 @@ class _WorkerProcess:
     async def _keep(self) -> None:
         """Keep one running until cancelled, then let it finish in its grace period."""
         while True:
-            process = await asyncio.create_subprocess_exec(*self._command, preexec_fn=_end_with(os.getpid()))
+            process = await asyncio.create_subprocess_exec(*self._command, preexec_fn=end_with(os.getpid()))
             try:
                 code = await process.wait()
             except asyncio.CancelledError:
@@ -152,8 +152,8 @@ class _WorkerProcess:
             process.kill()
 
 
-def _end_with(parent: int) -> Callable[[], None]:
-    """Ask the kernel to end a child with its parent, even one that was killed."""
+def end_with(parent: int) -> Callable[[], None]:
+    """Return what a child does first to be ended with its parent, even with one that was killed."""
     library = ctypes.CDLL(None)
 
     def ask() -> None:

@@ -7,6 +7,7 @@ and stopping happen under a second, exclusive lock.
 
 import fcntl
 import os
+import shutil
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -19,7 +20,7 @@ from assay.db import embedded_binaries as binaries
 from assay.db.embedded_binaries import EmbeddedServerError
 from assay.db.embedded_cluster import Cluster
 
-__all__ = ["EmbeddedServerError", "Lease", "acquire"]
+__all__ = ["EmbeddedServerError", "Lease", "acquire", "remove"]
 
 START_SECONDS = 30.0
 
@@ -111,6 +112,16 @@ def acquire(data_dir: Path) -> Lease:
     """
     with _errors_told():
         return Lease(Cluster(data_dir))
+
+
+def remove(data_dir: Path) -> None:
+    """Delete a data folder for ever, with its cluster wherever that lies. Nobody may hold a lease on it.
+
+    A second call does nothing.
+    """
+    if data_dir.is_dir():
+        shutil.rmtree(Cluster(data_dir).home, ignore_errors=True)
+        shutil.rmtree(data_dir, ignore_errors=True)
 
 
 def _lock_alone(descriptor: int) -> bool:
