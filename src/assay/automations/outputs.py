@@ -6,10 +6,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from assay import expressions
+from assay import expressions, steps
 from assay.automations.parsing import Path
 from assay.automations.scoping import is_template, templates_in
-from assay.steps import catalogue
 
 WHOLE = "<root>"
 """The field of an output that is one template."""
@@ -70,7 +69,7 @@ def _schema_of_template(source: str, input_schema: Mapping[str, Any], step_types
     if path[0] == "input":
         return _below(input_schema, path[1:])
     if path[0] == "steps" and len(path) > 2 and path[2] == "output":
-        return _below(catalogue()[step_types[str(path[1])]].output_schema, path[3:])
+        return _below(steps.catalogue()[step_types[str(path[1])]].output_schema, path[3:])
     return {}
 
 

@@ -7,12 +7,11 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from assay import expressions
+from assay import expressions, steps
 from assay.automations.errors import IssueCode
 from assay.automations.findings import Findings, did_you_mean
 from assay.automations.parsing import Path
 from assay.expressions import Reference
-from assay.steps import catalogue
 
 _ROOTS = ("input", "steps", "env")
 _STEP_MEMBERS = ("output", "status")
@@ -131,7 +130,7 @@ def _step_problem(path: Path, scope: Scope) -> tuple[str, str | None] | None:
 
 
 def _output_problem(step_name: str, type_name: str, members: Path) -> tuple[str, str | None] | None:
-    step_type = catalogue().get(type_name)
+    step_type = steps.catalogue().get(type_name)
     schema: Mapping[str, Any] | None = step_type.output_schema if step_type else None
     for member in members:
         if schema is None:

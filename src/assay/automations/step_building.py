@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
+from assay import steps
 from assay.automations.conformance import conforming, value_at
 from assay.automations.errors import IssueCode
 from assay.automations.findings import Findings, did_you_mean
@@ -13,7 +14,7 @@ from assay.automations.parsing import Path
 from assay.automations.retries import check_retry
 from assay.automations.scoping import Scope, check_template, is_template, templates_in
 from assay.automations.shape import StepShape
-from assay.steps import Block, BlockShape, Step, StepSpec, catalogue
+from assay.steps import Block, BlockShape, Step, StepSpec
 
 _BESIDE = frozenset({"type", "name", "description", "if", "timeout"})
 _LEAF_KEYS = (*_BESIDE, "retry", "with")
@@ -63,7 +64,7 @@ def _shapes(step_type: type[Step], config: Mapping[str, JsonValue]) -> Sequence[
 
 def _type_of(raw: Mapping[str, JsonValue]) -> type[Step] | None:
     name = raw.get("type")
-    return catalogue().get(name) if isinstance(name, str) else None
+    return steps.catalogue().get(name) if isinstance(name, str) else None
 
 
 def _configuration(
@@ -153,7 +154,7 @@ def _shape(
 def _report_type(path: Path, raw: Mapping[str, JsonValue], findings: Findings) -> None:
     name = raw.get("type")
     if isinstance(name, str):
-        hint = did_you_mean(name, catalogue()) or f"Known types are {', '.join(catalogue())}."
+        hint = did_you_mean(name, steps.catalogue()) or f"Known types are {', '.join(steps.catalogue())}."
         findings.report((*path, "type"), f"There is no step type {name!r}.", IssueCode.STEP_TYPE_UNKNOWN, hint=hint)
 
 
