@@ -1,7 +1,7 @@
 """How numbers, moments and foreign text are written for people."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 
 # Escape sequences in a document must not reach the terminal that shows it.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -53,6 +53,16 @@ def moment(iso: str | None) -> str:
     if iso is None:
         return ""
     return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def short_moment(iso: str | None, today: date) -> str:
+    """Write a moment for a table: the time of a moment today, else `24 Nov 08:35`, of another year the date."""
+    if iso is None:
+        return ""
+    local = datetime.fromisoformat(iso).astimezone()
+    if local.date() == today:
+        return local.strftime("%H:%M:%S")
+    return local.strftime("%d %b %H:%M" if local.year == today.year else "%Y-%m-%d")
 
 
 def count(number: int, noun: str) -> str:

@@ -10,12 +10,12 @@ from io import StringIO
 from typing import IO, Any, TextIO
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from assay import clock
 from assay.cli import formats
 from assay.cli.failure import ExitCode, Failure
 from assay.cli.preferences import preferences
@@ -24,7 +24,7 @@ from assay.cli.preferences import preferences
 _C1 = re.compile(r"[\x7f-\x9f]")
 
 UNBROKEN = 10_000
-COLUMN_GAP = 3
+COLUMN_GAP = 2
 NARROWEST_COLUMN = 6
 
 STYLES = {
@@ -85,7 +85,7 @@ def print_rows(titles: Sequence[str], rows: Sequence[Sequence[Value]]) -> None:
     shown = [[_shown(cell) for cell in row] for row in cells]
     target = console()
     widths = [max(len(text) for text in column) for column in zip(map(Text, titles), *shown, strict=True)]
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, COLUMN_GAP, 0, 0), pad_edge=False, header_style="bold")
     for title, width in zip(titles, _fitting(widths, target.width - COLUMN_GAP * len(titles)), strict=True):
         table.add_column(title, overflow="ellipsis", no_wrap=True, width=width)
     for row in shown:
@@ -98,7 +98,7 @@ def print_wrapped(titles: Sequence[str], rows: Sequence[Sequence[Value]]) -> Non
     if not is_terminal():
         print_rows(titles, rows)
         return
-    table = Table(*titles, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table = Table(*titles, box=None, padding=(0, COLUMN_GAP, 0, 0), pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*[_shown(value if isinstance(value, Cell) else Cell(value)) for value in row])
     console().print(table)
@@ -217,8 +217,8 @@ def status_cell(status: str) -> Cell:
 
 
 def moment_cell(iso: str | None) -> Cell:
-    """Return a moment: exact for programs, local for people."""
-    return Cell(iso, formats.moment(iso))
+    """Return a moment: exact for programs, local and short for people."""
+    return Cell(iso, formats.short_moment(iso, clock.now().astimezone().date()))
 
 
 def duration_cell(milliseconds: float | None) -> Cell:

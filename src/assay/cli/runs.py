@@ -19,7 +19,7 @@ from assay.cli.waiting import tell_end, until_finished
 EXIT_CODES = {"pass": ExitCode.OK, "fail": ExitCode.FAILED, "inconclusive": ExitCode.CANNOT_TELL}
 EXPANSIONS = ("input", "usage", "execution", "debug")
 
-app = typer.Typer(help="Look at runs.")
+app = typer.Typer(help="Look at runs: list, get, trace, watch, cancel, compare, delete, artifacts.")
 app.add_typer(artifacts.app, name="artifacts")
 app.command("rerun")(starting.rerun)
 

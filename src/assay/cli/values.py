@@ -45,7 +45,7 @@ class Known:
             for field, inner in cast("dict[str, Any]", value).items():
                 self._remember(f"{name}.{field}", inner)
 
-    def name_of(self, value: object) -> str | None:
+    def name_of(self, value: Any) -> str | None:
         """Return the name of a value that was added."""
         return self._names.get(json.dumps(value)) if isinstance(value, dict | list | str) else None
 
@@ -80,33 +80,38 @@ class Layout:
     limits: Limits
     known: Known
 
-    def lines(self, value: object, depth: int = 0) -> Iterator[Text]:
-        """Yield the lines of a value."""
+    def lines(self, value: object) -> Sequence[Text]:
+        """Return the lines of a value."""
+        return self._laid_out(value, 0)[1]
+
+    def _laid_out(self, value: Any, depth: int) -> tuple[bool, Sequence[Text]]:
+        """Return whether the value may stand behind its key, and its lines."""
         name = self.known.name_of(value)
         if name is not None:
-            yield Text(f"= {visible(name)}", ASIDE)
-        elif isinstance(value, dict) and value:
-            flow = self._flow(cast("dict[str, Any]", value)) if depth else None
-            yield from self._object(cast("dict[str, Any]", value), depth) if flow is None else [flow]
-        elif isinstance(value, list) and value:
-            yield from self._list(cast("list[Any]", value), depth)
-        elif isinstance(value, str) and _has_lines(value):
-            yield from self._text(value)
-        else:
-            yield self._scalar(cast("object", value))
+            return True, [Text(f"= {visible(name)}", ASIDE)]
+        if isinstance(value, dict) and value:
+            return self._object(cast("dict[str, Any]", value), depth)
+        if isinstance(value, list) and value:
+            return self._list(cast("list[Any]", value), depth)
+        if isinstance(value, str) and _has_lines(value):
+            return False, list(self._text(value))
+        return True, [self._scalar(cast("object", value))]
 
-    def _object(self, value: Mapping[str, Any], depth: int) -> Iterator[Text]:
+    def _object(self, value: Mapping[str, Any], depth: int) -> tuple[bool, Sequence[Text]]:
         if self._is_too_deep(depth):
-            yield _left_out(count(len(value), "field"))
-            return
+            return True, [_left_out(count(len(value), "field"))]
+        flow = self._flow(value) if depth else None
+        return (False, list(self._fields(value, depth))) if flow is None else (True, [flow])
+
+    def _fields(self, value: Mapping[str, Any], depth: int) -> Iterator[Text]:
         for name, inner in value.items():
             key = Text(f"{visible(name)}:", KEY)
-            lines = list(self.lines(inner, depth + 1))
-            if len(lines) > 1 or self._is_nested(inner):
+            is_inline, lines = self._laid_out(inner, depth + 1)
+            if is_inline:
+                yield key + Text(" ") + lines[0]
+            else:
                 yield key
                 yield from (Text(INDENT) + line for line in lines)
-            else:
-                yield key + Text(" ") + lines[0]
 
     def _flow(self, value: Mapping[str, Any]) -> Text | None:
         """Return a small object on one line, `{a: 1, b: x}`; None where it is not small."""
@@ -116,17 +121,15 @@ class Layout:
         line = Text("{") + Text(", ").join(fields) + Text("}")
         return line if len(line) <= FITS_ONE_LINE else None
 
-    def _list(self, value: Sequence[Any], depth: int) -> Iterator[Text]:
+    def _list(self, value: Sequence[Any], depth: int) -> tuple[bool, Sequence[Text]]:
         if self._is_too_deep(depth):
-            yield _left_out(count(len(value), "item"))
-            return
-        shown = value[: self.limits.items]
-        for inner in shown:
-            first, *rest = self.lines(inner, depth + 1)
-            yield Text("- ") + first
-            yield from (Text(INDENT) + line for line in rest)
-        if len(shown) < len(value):
-            yield _left_out(count(len(value) - len(shown), "more item"))
+            return True, [_left_out(count(len(value), "item"))]
+        lines: list[Text] = []
+        for inner in value[: self.limits.items]:
+            first, *rest = self._laid_out(inner, depth + 1)[1]
+            lines += [Text("- ") + first, *(Text(INDENT) + line for line in rest)]
+        left = 0 if self.limits.items is None else len(value) - self.limits.items
+        return False, [*lines, _left_out(count(left, "more item"))] if left > 0 else lines
 
     def _text(self, value: str) -> Iterator[Text]:
         lines = value.strip("\n").split("\n")
@@ -149,13 +152,6 @@ class Layout:
 
     def _is_too_deep(self, depth: int) -> bool:
         return self.limits.depth is not None and depth >= self.limits.depth
-
-    def _is_nested(self, value: object) -> bool:
-        return (
-            isinstance(value, list)
-            and bool(cast("list[Any]", value))
-            and self.known.name_of(cast("object", value)) is None
-        )
 
 
 def _has_lines(value: object) -> bool:
