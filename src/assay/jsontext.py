@@ -1,6 +1,7 @@
 """How values become the JSON text that the database keeps, and back.
 
-PostgreSQL cannot hold NUL or lone surrogates, and documents contain both: they become U+FFFD.
+PostgreSQL cannot hold NUL or lone surrogates, and documents contain both: they become U+FFFD. What
+is kept can be read back, and still be read when it stands inside a larger answer: its nesting is limited.
 """
 
 import math
@@ -14,19 +15,36 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 _SUSPICIOUS = ("\\u0000", "NaN", "Infinity")
 
+# The library writes up to 254 levels and reads up to 200. Wrapping a value before it is written finds what is nested
+# too deeply without looking at every value.
+MAX_LEVELS = 150
+_WRAPPING = 254 - MAX_LEVELS
+
 
 def dump(value: Any) -> str:
     """Write a JSON value as compact text that the database can hold.
 
     Raises:
-        ValueError: the value is not JSON, holds NaN or infinity, or is nested deeper than about 200 levels.
+        ValueError: the value is not JSON, holds NaN or infinity, or is nested deeper than 150 levels.
+    """
+    wrapped = value
+    for _ in range(_WRAPPING):
+        wrapped = [wrapped]
+    return write(wrapped)[_WRAPPING:-_WRAPPING]
+
+
+def write(value: Any) -> str:
+    """Like `dump`, for an answer that is built around what was kept: up to 254 levels.
+
+    Raises:
+        ValueError: the value is not JSON, holds NaN or infinity, or is nested too deeply.
     """
     try:
         text = to_json(value, inf_nan_mode="constants").decode()
     except (PydanticSerializationError, UnicodeEncodeError):
         text = _SUSPICIOUS[0]
     if any(mark in text for mark in _SUSPICIOUS):
-        return _dump_carefully(value)
+        return _write_carefully(value)
     return text
 
 
@@ -45,7 +63,7 @@ def storable_text(text: str) -> str:
     return _UNSTORABLE.sub(REPLACEMENT, text)
 
 
-def _dump_carefully(value: Any) -> str:
+def _write_carefully(value: Any) -> str:
     try:
         return to_json(_storable(value)).decode()
     except (PydanticSerializationError, RecursionError) as error:

@@ -38,7 +38,7 @@ class JsonResponse(Response):
     @override
     def render(self, content: Any) -> bytes:
         """Write the body."""
-        return jsontext.dump(content).encode()
+        return jsontext.write(content).encode()
 
 
 def envelope(request: Request, issues: Sequence[Issue], hint: str | None = None) -> dict[str, Any]:
