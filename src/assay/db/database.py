@@ -7,9 +7,9 @@ and run on the same connection.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import asyncpg
 from sqlalchemy import Executable
@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from assay.db.errors import DatabaseUnavailableError
 
+Result = TypeVar("Result")
 Row = asyncpg.Record
 Query = str | Executable
 Isolation = Literal["read_committed", "repeatable_read", "serializable"]
@@ -142,6 +143,17 @@ class Database:
         """
         async with self._connection() as connection:
             yield Transaction(connection)
+
+    async def when_available(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
+        """Run one statement; while the server is away, wait and try again: it must do no harm to run it twice."""
+        delay = 0.05
+        while True:
+            try:
+                async with self.single_statement() as tx:
+                    return await work(tx)
+            except DatabaseUnavailableError:
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 2.0)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncGenerator[asyncpg.Connection]:

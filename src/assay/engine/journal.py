@@ -9,6 +9,7 @@ from assay import jsontext
 from assay.db import Database, DatabaseUnavailableError, Row, Transaction
 from assay.engine.model import Cancelled, Claim, Completed, Failed, Outcome, StepRecord, SupersededError
 from assay.engine.statements import SQL
+from assay.errors import AssayError
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,11 @@ class Journal:
         self._oldest = 0.0
 
     async def record(self, record: StepRecord, *, commit: bool, attachment: Attachment | None = None) -> None:
-        """Take a step's row; commit it now if asked to, else with the next ones.
+        """Take a step's row; commit it now if asked to or if something is attached, else with the next ones.
 
         Raises:
             SupersededError: the run is no longer this worker's.
+            AssayError: the attachment could not be written; the row is not kept, record another one.
         """
         if not self._rows:
             self._oldest = time.monotonic()
@@ -47,8 +49,15 @@ class Journal:
         if attachment is not None:
             self._attachments.append(attachment)
         waited = time.monotonic() - self._oldest
-        if commit or len(self._rows) >= MAX_BUFFERED_ROWS or waited >= MAX_BUFFERED_SECONDS:
+        full = len(self._rows) >= MAX_BUFFERED_ROWS or waited >= MAX_BUFFERED_SECONDS
+        if not (commit or full or attachment):
+            return
+        try:
             await self.flush()
+        except AssayError:
+            self._rows.pop()
+            self._attachments.clear()
+            raise
 
     async def flush(self) -> None:
         """Commit the collected rows.

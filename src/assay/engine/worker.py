@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
 
 import asyncpg
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
@@ -19,7 +18,7 @@ from pgqueuer.domain.models import Job, Schedule
 from pgqueuer.domain.types import QueueEntrypoint
 
 from assay import db, jsontext
-from assay.db import CONNECTION_ERRORS, Database, DatabaseUnavailableError, Row, Transaction
+from assay.db import CONNECTION_ERRORS, Database, DatabaseUnavailableError, Row
 from assay.engine.journal import Journal
 from assay.engine.listening import Listener
 from assay.engine.model import Cancelled, Claim, Failed, Outcome, StepRecord, SupersededError
@@ -38,8 +37,6 @@ LOSSES_BEFORE_ALONE = 2
 BATCH = 10
 LOOK_AGAIN_SECONDS = 0.05
 """How soon a worker that could take no more looks whether it can: finished jobs wake nobody."""
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +191,7 @@ class Worker:
     async def _deliver_job(self, job: Job) -> None:
         assert job.payload is not None
         run_id = job.payload.decode()
-        row = await self._until_available(lambda tx: tx.fetch_one(SQL["claim"], run_id))
+        row = await self.database.when_available(lambda tx: tx.fetch_one(SQL["claim"], run_id))
         if row is None:
             return
         claim = await self._claim_from(row)
@@ -208,7 +205,7 @@ class Worker:
     async def _claim_from(self, row: Row) -> Claim:
         recorded: dict[str, StepRecord] = {}
         if row["delivery"] > 1:
-            steps = await self._until_available(lambda tx: tx.fetch(SQL["recorded_steps"], row["id"]))
+            steps = await self.database.when_available(lambda tx: tx.fetch(SQL["recorded_steps"], row["id"]))
             recorded = {step["step_key"]: StepRecord(**dict(step)) for step in steps}
         if row["was_lost"]:
             await self._note(
@@ -234,7 +231,7 @@ class Worker:
     async def _note(self, row: Row, event: str, message: str) -> None:
         detail = jsontext.dump({"delivery": row["delivery"], "lost": row["lost_deliveries"]})
         arguments = (row["id"], row["organization_id"], event, message, detail)
-        await self._until_available(lambda tx: tx.execute(SQL["note_event"], *arguments))
+        await self.database.when_available(lambda tx: tx.execute(SQL["note_event"], *arguments))
 
     @asynccontextmanager
     async def _company(self, claim: Claim) -> AsyncGenerator[None]:
@@ -243,7 +240,7 @@ class Worker:
                 yield
             return
         async with self._solitude.alone():
-            marked = await self._until_available(
+            marked = await self.database.when_available(
                 lambda tx: tx.fetch_one(SQL["mark_alone"], claim.run_id, claim.delivery)
             )
             if marked is None:
@@ -283,17 +280,6 @@ class Worker:
                 async with self.database.transaction() as tx:
                     await tx.execute(SQL["hand_back"], claim.run_id, claim.delivery)
         raise RetryRequested(delay=timedelta(0), reason="the worker was told to stop")
-
-    async def _until_available(self, work: Callable[[Transaction], Awaitable[Result]]) -> Result:
-        """Run one statement, again and again while the database is away."""
-        delay = 0.05
-        while True:
-            try:
-                async with self.database.single_statement() as tx:
-                    return await work(tx)
-            except DatabaseUnavailableError:
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, 2.0)
 
 
 def _scheduled(chore: Chore) -> Callable[[Schedule], Awaitable[None]]:

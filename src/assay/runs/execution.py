@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from assay import automations, engine
+from assay.errors import AssayError
 from assay.runs.step_context import Services
 from assay.runs.workflow_execution import TimeLimits, WorkflowExecution
 
@@ -22,6 +23,10 @@ class Executor:
         """
         if claim.kind != "workflow":
             return engine.Failed("kind_unknown", f"This server cannot run automations of the kind {claim.kind!r}.")
-        async with self.services.database.single_statement() as tx:
-            definition = await automations.definition_of(tx, claim.organization_id, claim.version_id)
+        try:
+            definition = await self.services.database.when_available(
+                lambda tx: automations.definition_of(tx, claim.organization_id, claim.version_id)
+            )
+        except AssayError as error:
+            return engine.Failed(error.code, error.message, category="validation")
         return await WorkflowExecution(definition, claim, journal, self.services, self.limits).run()

@@ -74,8 +74,9 @@ class StepRunContext:
 
     async def _fetch(self, path: str) -> steps.LocalFile:
         try:
-            async with self.services.database.single_statement() as tx:
-                found = await files.get_artifact(tx, self.claim.organization_id, self.claim.run_id, path)
+            found = await self.services.database.when_available(
+                lambda tx: files.get_artifact(tx, self.claim.organization_id, self.claim.run_id, path)
+            )
         except (files.ArtifactNotFoundError, files.InvalidArtifactPathError) as error:
             message = f"The run has no file {path[:200]!r}."
             raise steps.StepError("file_required", message, category="not_found") from error

@@ -11,7 +11,7 @@ import jsonschema_rs
 from pydantic import JsonValue, ValidationError
 
 from assay import automations, clock, engine, expressions, jsontext, steps
-from assay.errors import AssayError
+from assay.errors import AssayError, ErrorKind
 from assay.runs.overrides import OverrideMode, merged, override_mode
 from assay.runs.step_context import RunCancelledError, Services, StepRunContext
 
@@ -62,6 +62,7 @@ class _Attempt:
     config: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     override: OverrideMode | None = None
     context: StepRunContext | None = None
+    recorded: bool = False
 
 
 @dataclass(slots=True)
@@ -109,7 +110,7 @@ class WorkflowExecution:
             "run_timeout", f"The run took longer than {self.limits.run:g} seconds.", category="timeout"
         )
         name = None
-        if self._current is not None:
+        if self._current is not None and not self._current.recorded:
             name = self._current.spec.name
             await self._record(self._current, "failure", error=error)
         return engine.Failed(error.code, error.message, name, error.category, usage=self._usage_text())
@@ -117,13 +118,12 @@ class WorkflowExecution:
     def _completed(self, place: _Place) -> engine.Outcome:
         try:
             output = self._output(place)
-            text = jsontext.dump(output)
-        except expressions.TemplateError as error:
+            text = _output_text(output)
+        except (AssayError, ValueError) as error:
+            failure = _as_step_error(error)
             return engine.Failed(
-                error.code, f"output: {error.message}", category="validation", usage=self._usage_text()
+                failure.code, f"output: {failure.message}", category=failure.category, usage=self._usage_text()
             )
-        except ValueError as error:
-            return engine.Failed("invalid_output", str(error), category="validation", usage=self._usage_text())
         sources = jsontext.dump(dict(self.definition.output_sources))
         valid = _fits(self.claim.version_id, self.definition.output_schema, output)
         return engine.Completed(text, sources, valid, self._usage_text())
@@ -158,9 +158,7 @@ class WorkflowExecution:
     def _replayed(self, recorded: engine.StepRecord) -> tuple[bool, JsonValue]:
         """Take a step's outcome from its row instead of running it again."""
         self._order = max(self._order, recorded.execution_order + 1)
-        usage = cast("dict[str, float]", jsontext.load(recorded.usage) or {})
-        for name, amount in usage.items():
-            self._usage[name] = self._usage.get(name, 0) + amount
+        self._add_usage(jsontext.load(recorded.usage) or {})
         if recorded.status == "failure":
             error = jsontext.load(recorded.error)
             failure = steps.StepError(
@@ -179,10 +177,7 @@ class WorkflowExecution:
                 await self._record(attempt, "skipped")
                 return False, None
             output = await self._output_of(attempt)
-            text = jsontext.dump(output)
-            if len(text) > MAX_OUTPUT:
-                message = f"The output has {len(text)} bytes as JSON; {MAX_OUTPUT} are allowed."
-                raise steps.StepError("output_too_large", message, category="validation")
+            text = _output_text(output)
             await self._record(attempt, "success", output=text)
         except _StepFailedError as failure:
             await self._record(attempt, "failure", error=failure.error)
@@ -269,8 +264,6 @@ class WorkflowExecution:
     ) -> None:
         kind = steps.catalogue()[attempt.spec.type_name]
         usage = attempt.context.usage if attempt.context else {}
-        for name, amount in usage.items():
-            self._usage[name] = self._usage.get(name, 0) + amount
         config = {key: value for key, value in attempt.config.items() if key != "input"}
         record = engine.StepRecord(
             step_key=attempt.key,
@@ -292,6 +285,12 @@ class WorkflowExecution:
         expensive = kind.effect is not steps.Effect.PURE and not attempt.spec.blocks and status == "success"
         attachment = attempt.context.attachment() if attempt.context and status == "success" else None
         await self.journal.record(record, commit=expensive, attachment=attachment)
+        attempt.recorded = True
+        self._add_usage(usage)
+
+    def _add_usage(self, usage: Mapping[str, float]) -> None:
+        for name, amount in usage.items():
+            self._usage[name] = self._usage.get(name, 0) + amount
 
 
 _output_validators: dict[str, jsonschema_rs.Draft202012Validator] = {}
@@ -343,6 +342,8 @@ def _resolved_config(
 
 
 def _configured(kind: type[steps.Step], config: Mapping[str, JsonValue]) -> steps.Step:
+    if any(config.get(name) is False for name in kind.conditions):
+        return kind.model_construct(None, **config)
     try:
         step = kind.model_validate(dict(config))
     except ValidationError as error:
@@ -355,11 +356,20 @@ def _configured(kind: type[steps.Step], config: Mapping[str, JsonValue]) -> step
     return step
 
 
+def _output_text(output: JsonValue) -> str:
+    text = jsontext.dump(output)
+    if len(text) > MAX_OUTPUT:
+        message = f"The output has {len(text)} characters as JSON; {MAX_OUTPUT} are allowed."
+        raise steps.StepError("output_too_large", message, category="validation")
+    return text
+
+
 def _as_step_error(error: AssayError | ValueError) -> steps.StepError:
     if isinstance(error, steps.StepError):
         return error
     if isinstance(error, AssayError):
-        return steps.StepError(error.code, error.message, category="validation", hint=error.hint)
+        category = "temporarily_unavailable" if error.kind is ErrorKind.UNAVAILABLE else "validation"
+        return steps.StepError(error.code, error.message, category=category, hint=error.hint)
     return steps.StepError("invalid_output", str(error), category="validation")
 
 
