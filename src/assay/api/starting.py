@@ -95,6 +95,7 @@ async def rerun(request: Request, run_id: str, caller: Authorized, server: Here)
             runs.check_trigger(choice.automation, trigger)
             await runs.rerun(
                 tx,
+                server.blobs,
                 caller.organization_id,
                 new_id,
                 before,

@@ -6,6 +6,8 @@ so that a run keeps working after the reusable file it was started with is delet
 
 import base64
 import binascii
+import dataclasses
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
@@ -26,6 +28,8 @@ class Upload:
     filename: str
     content_type: str | None
     spool: files.Spool
+    token: str = dataclasses.field(default_factory=lambda: f"upload {secrets.token_hex(16)}")
+    """Stands for the file in the input until it is kept; nobody can guess it."""
 
 
 class InvalidFileReferenceError(InvalidValueError):
@@ -60,7 +64,7 @@ def with_placeholders(value: Mapping[str, JsonValue], uploads: Sequence[Upload])
     """Return the input with a file value in the place of each upload, for validation before anything is kept."""
     filled = dict(value)
     for upload in uploads:
-        placeholder: JsonValue = {"$fileId": f"upload {upload.filename}"}
+        placeholder: JsonValue = {"$fileId": upload.token}
         if upload.field not in filled:
             filled[upload.field] = placeholder
         elif isinstance(present := filled[upload.field], list):
@@ -87,7 +91,7 @@ async def take_files(
     taken = _Taken()
     referred = _file_ids(value)
     known = await files.by_ids(tx, organization_id, referred) if referred else {}
-    waiting = {field: [u for u in uploads if u.field == field] for field in {u.field for u in uploads}}
+    sent = {upload.token: upload for upload in uploads}
 
     async def stored(node: JsonValue, path: str, input_field: str) -> JsonValue:
         if isinstance(node, list):
@@ -97,11 +101,11 @@ async def take_files(
         if "$file" in node:
             taken.issues.append(Issue(path, "`$file` names files inside a run; it cannot be sent.", "file_required"))
             return node
-        if _is_upload(node):
-            upload = waiting[input_field].pop(0)
-            blob = await blobs.keep(tx, upload.spool)
-            return taken.add(input_field, upload.filename, upload.content_type, blob)
         if _is_reference(node):
+            upload = sent.pop(_id_of(node), None)
+            if upload is not None:
+                blob = await blobs.keep(tx, upload.spool)
+                return taken.add(input_field, upload.filename, upload.content_type, blob)
             return _stored_reference(node, path, input_field, known, taken)
         if "$inline" in node:
             return await _stored_inline(tx, blobs, node, path, input_field, taken)
@@ -119,10 +123,6 @@ def _is_reference(node: Mapping[str, JsonValue]) -> bool:
 
 def _id_of(node: Mapping[str, JsonValue]) -> str:
     return str(node.get("$fileId", node.get("fileId")))
-
-
-def _is_upload(node: Mapping[str, JsonValue]) -> bool:
-    return _is_reference(node) and _id_of(node).startswith("upload ")
 
 
 def _file_ids(node: JsonValue | Mapping[str, JsonValue]) -> list[str]:
