@@ -1,0 +1,223 @@
+"""What a second delivery of a run takes over from the first, and what a superseded one may no longer do."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.runs.conftest import Desk
+from tests.runs.step_types import Gate
+from typing_extensions import override
+
+from assay import automations, db, engine, files, runs
+from assay.engine.statements import SQL
+
+Named = tuple[str, Gate]
+
+
+class KilledError(Exception):
+    """The worker is gone, just after a step was recorded."""
+
+
+class DyingJournal(engine.Journal):
+    """Commits each step's row, and dies with the worker after that of `last`."""
+
+    last = ""
+
+    @override
+    async def record(self, record: engine.StepRecord, **named: Any) -> None:
+        await super().record(record, commit=True, attachment=named.get("attachment"))
+        if record.name == self.last:
+            raise KilledError
+
+
+async def claimed(desk: Desk, run_id: str) -> engine.Claim:
+    async with desk.database.single_statement() as tx:
+        row = await tx.fetch_one(SQL["claim"], run_id)
+    assert row is not None
+    return await engine.Worker(desk.database, desk.executor)._claim_from(row)
+
+
+async def deliver(desk: Desk, run_id: str, executor: runs.Executor | None = None) -> runs.RunDetail:
+    claim = await claimed(desk, run_id)
+    journal = engine.Journal(desk.database, claim)
+    await journal.finish(await (executor or desk.executor)(claim, journal))
+    return await desk.read(run_id)
+
+
+async def die_after(desk: Desk, run_id: str, step: str) -> None:
+    claim = await claimed(desk, run_id)
+    journal = DyingJournal(desk.database, claim)
+    journal.last = step
+    with pytest.raises(KilledError):
+        await desk.executor(claim, journal)
+
+
+def set_step(name: str, /, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "type": "transform.set", "with": {"fields": fields}}
+
+
+async def mark(database: db.Database, run_id: str, step: str, output: str) -> None:
+    """Change what was recorded: whoever runs the step again instead of reading its row will not see it."""
+    async with database.transaction() as tx:
+        sql = "UPDATE run_steps SET output = $3 WHERE run_id = $1 AND name = $2"
+        assert await tx.execute(sql, run_id, step, output) == 1
+
+
+async def test_a_redelivered_run_goes_on_after_its_last_recorded_step(idle_desk: Desk) -> None:
+    flow = await idle_desk.push(
+        [
+            set_step("a", v=1),
+            {"name": "f", "type": "test.file", "with": {"content": "x"}},
+            set_step("b", v="{{ steps.a.output.v }}"),
+        ],
+        output={"a": "{{ steps.a.output.v }}", "b": "{{ steps.b.output.v }}"},
+    )
+    run_id = await idle_desk.start(flow)
+    await die_after(idle_desk, run_id, "f")
+    await mark(idle_desk.database, run_id, "a", '{"v": "recorded"}')
+    run = await deliver(idle_desk, run_id)
+    assert run.output == {"a": "recorded", "b": "recorded"}
+    found = await idle_desk.steps(run)
+    assert [(step.name, step.execution_order) for step in found] == [("a", 0), ("f", 1), ("b", 2)]
+    assert run.usage == {"tokensInput": 3}
+
+
+async def test_a_branch_goes_on_inside_where_it_was_left(idle_desk: Desk) -> None:
+    inner = [set_step("a", v=1), {**set_step("no", v=1), "if": False}, set_step("b", v="{{ steps.a.output.v }}")]
+    flow = await idle_desk.push(
+        [
+            {"name": "outer", "type": "control.if", "condition": True, "then": inner},
+            set_step("c", v="{{ steps.b.output.v }}"),
+        ],
+        output="{{ steps.c.output.v }}",
+    )
+    run_id = await idle_desk.start(flow)
+    await die_after(idle_desk, run_id, "no")
+    await mark(idle_desk.database, run_id, "a", '{"v": "recorded"}')
+    run = await deliver(idle_desk, run_id)
+    assert run.output == "recorded"
+    found = [(step.name, step.status, step.execution_order) for step in await idle_desk.steps(run)]
+    assert found == [
+        ("outer", "success", 0),
+        ("a", "success", 1),
+        ("no", "skipped", 2),
+        ("b", "success", 3),
+        ("c", "success", 4),
+    ]
+
+
+async def test_a_recorded_failure_is_the_same_failure_again(idle_desk: Desk) -> None:
+    step = {"name": "bad", "type": "test.return", "with": {"way": "hard"}}
+    flow = await idle_desk.push([step])
+    run_id = await idle_desk.start(flow)
+    await die_after(idle_desk, run_id, "bad")
+    run = await deliver(idle_desk, run_id)
+    assert run.failure == runs.Failure("told_to_fail", "It was told to: hard.", "bad", "business", 418)
+    assert run.usage == {"llmCallCount": 1}
+
+
+async def test_a_repeated_step_has_the_same_idempotency_key(idle_desk: Desk, gate: Named) -> None:
+    gate[1].opened.set()
+    flow = await idle_desk.push(
+        [{"name": "p", "type": "test.paid-gate", "with": {"gate": gate[0]}}], output="{{ steps.p.output.key }}"
+    )
+    run_id = await idle_desk.start(flow)
+    claim = await claimed(idle_desk, run_id)
+    first = await idle_desk.executor(claim, LostJournal(idle_desk.database, claim))
+    assert isinstance(first, engine.Completed)
+    run = await deliver(idle_desk, run_id)
+    assert gate[1].passed == 2
+    assert first.output == f'"{run.output}"'
+
+
+class LostJournal(engine.Journal):
+    """Its worker is killed before anything is written."""
+
+    @override
+    async def record(self, record: engine.StepRecord, **named: Any) -> None:
+        return
+
+
+async def test_a_superseded_worker_writes_nothing_more(idle_desk: Desk) -> None:
+    flow = await idle_desk.push([{"name": "f", "type": "test.file", "with": {"content": "x"}}, set_step("b", v=1)])
+    run_id = await idle_desk.start(flow)
+    slow = await claimed(idle_desk, run_id)
+    await claimed(idle_desk, run_id)
+    with pytest.raises(engine.SupersededError):
+        await idle_desk.executor(slow, engine.Journal(idle_desk.database, slow))
+    run = await idle_desk.read(run_id)
+    assert run.summary.status is runs.RunStatus.RUNNING
+    assert await idle_desk.steps(run) == []
+    async with idle_desk.database.transaction() as tx:
+        assert await files.list_artifacts(tx, idle_desk.organization_id, run_id) == []
+
+
+async def test_a_run_that_takes_too_long_fails_and_names_the_step_it_was_in(idle_desk: Desk, gate: Named) -> None:
+    slow = {"name": "slow", "type": "test.gate", "with": {"gate": gate[0]}}
+    flow = await idle_desk.push([set_step("a", v=1), slow])
+    run_id = await idle_desk.start(flow)
+    run = await deliver(
+        idle_desk, run_id, runs.Executor(idle_desk.executor.services, runs.TimeLimits(run=0.3, step=60))
+    )
+    assert run.failure == runs.Failure("run_timeout", "The run took longer than 0.3 seconds.", "slow", "timeout", None)
+    assert [(step.name, step.status) for step in await idle_desk.steps(run)] == [("a", "success"), ("slow", "failure")]
+
+
+async def test_a_run_waits_for_a_database_that_is_away(idle_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = await idle_desk.push(
+        [{"name": "parse", "type": "ai.parse", "with": {"input": "{{ input.document }}"}}],
+        inputs=[{"name": "document", "type": "file"}],
+        output={"text": "{{ steps.parse.output.text }}"},
+    )
+    given = {"$inline": {"filename": "letter.txt", "mimeType": "text/plain", "base64": "RGVhciBBZGEK"}}
+    run_id = await idle_desk.start(flow, {"document": given})
+    claim = await claimed(idle_desk, run_id)
+    journal = engine.Journal(idle_desk.database, claim)
+    refused = asyncio.Event()
+    acquire = idle_desk.database.pool.acquire
+
+    async def away(**named: Any) -> Any:
+        if refused.is_set():
+            return await acquire(**named)
+        refused.set()
+        raise ConnectionRefusedError
+
+    get_artifact = files.get_artifact
+
+    async def found(*arguments: Any) -> files.Artifact:
+        refused.clear()
+        monkeypatch.setattr(files, "get_artifact", get_artifact)
+        raise db.DatabaseUnavailableError
+
+    monkeypatch.setattr(idle_desk.database, "pool", _Pool(idle_desk.database.pool, away))
+    monkeypatch.setattr(files, "get_artifact", found)
+    await journal.finish(await idle_desk.executor(claim, journal))
+    run = await idle_desk.read(run_id)
+    assert (run.failure, run.output) == (None, {"text": "Dear Ada\n"})
+    assert refused.is_set()
+
+
+class _Pool:
+    """A pool that sometimes finds nobody."""
+
+    def __init__(self, pool: Any, acquire: Any) -> None:
+        self._pool = pool
+        self.acquire = acquire
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+
+async def test_a_version_that_is_not_accepted_any_more_fails_the_run_with_its_reason(
+    idle_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await idle_desk.start(await idle_desk.push([set_step("a", v=1)]))
+
+    async def outdated(*_: object) -> automations.WorkflowDefinition:
+        raise automations.StoredVersionError
+
+    monkeypatch.setattr(automations, "definition_of", outdated)
+    run = await deliver(idle_desk, run_id)
+    assert run.failure is not None
+    assert run.failure.code == automations.StoredVersionError.code
+    assert run.failure.step is None
