@@ -1,0 +1,221 @@
+"""Writes the pages that the code knows best: docs/api.md, and the table of settings in the README.
+
+`python -m tools.reference` writes them; with `--check` it only says which are stale, and exits with 1.
+"""
+
+import ast
+import contextlib
+import importlib
+import inspect
+import pkgutil
+import re
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import eigenpal
+from fastapi.routing import APIRoute, iter_route_contexts
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+import assay
+from assay import access, api
+from assay.api.errors import STATUS
+from assay.errors import AssayError
+from assay.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+API = ROOT / "docs" / "api.md"
+README = ROOT / "README.md"
+BEGIN, END = "<!-- settings: make docs -->", "<!-- settings end -->"
+
+HEAD = """\
+# The HTTP API
+
+Written by `make docs` from the routes, the policy and the docstrings; a test fails when it is stale.
+
+Every path below is mounted at `/api/v1` and at `/v1`, except `/healthz` and `/metrics`, which stand at the root.
+Send `Authorization: Bearer <key>`. A route's *scope* is what the key needs; `full_access` has them all. A thing of
+another organization answers 404, like one that does not exist. Bodies are JSON in camelCase. Unknown query parameters
+are refused, so that a typing error does not go unnoticed. The machine-readable form is `GET /api/v1/openapi.json`.
+
+Answers satisfy the client `eigenpal` 0.9.1. Routes marked *ours* are beyond what it knows.
+"""
+ERRORS_HEAD = """\
+## Errors
+
+Every answer that is no success has this body, and the same id in the header `x-request-id`:
+
+```json
+{"issues": [{"field": "input.document", "message": "…", "code": "required", "severity": "error"}], "requestId": "req_…"}
+```
+
+All issues are told at once. `hint`, `line` and `column` are there where they help; a hint of the whole answer stands
+beside `issues`. 429 and 503 carry `Retry-After`. A waited run that `control.fail` ended answers with its status, this
+body, and `run`. Single issues of workflow files and inputs have further codes; their messages say what is wrong.
+
+| status | code | meaning |
+| --- | --- | --- |
+"""
+
+
+def pages() -> Mapping[Path, str]:
+    """Return every page that is written here, with what it should hold."""
+    return {API: _api_page(), README: _with_settings(README.read_text(encoding="utf-8"))}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with `--check` say which are stale."""
+    stale = [path for path, text in pages().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        print(f"{path.relative_to(ROOT)} is stale; `make docs` writes it." if "--check" in arguments else f"{path}")
+        if "--check" not in arguments:
+            path.write_text(pages()[path], encoding="utf-8")
+    return 1 if stale and "--check" in arguments else 0
+
+
+# --- routes
+
+
+def _api_page() -> str:
+    published = set(_published())
+    by_tag: dict[str, list[str]] = {}
+    for route in _routes():
+        by_tag.setdefault(str(route.tags[0]), []).append(_about(route, published))
+    sections = [f"## {tag.capitalize()}\n\n" + "\n".join(routes) for tag, routes in by_tag.items()]
+    return "\n".join([HEAD, *sections, _events(), ERRORS_HEAD + "\n".join(_errors()) + "\n"])
+
+
+def _routes() -> Iterator[APIRoute]:
+    """Yield every route once, however many prefixes it is mounted at; its path has none."""
+    app = api.create_app(lambda: contextlib.nullcontext(cast("api.Server", None)))
+    mounted = [context.original_route for context in iter_route_contexts(app.routes)]
+    yield from {_name(route): route for route in mounted if isinstance(route, APIRoute)}.values()
+
+
+def _name(route: APIRoute) -> tuple[str, str]:
+    return next(iter(route.methods or ())), route.path
+
+
+def _about(route: APIRoute, published: set[tuple[str, str]]) -> str:
+    method, path = _name(route)
+    guarded = (method, path) in access.POLICY
+    scope = access.POLICY.get((method, path)) if guarded else None
+    facts = [f"Scope `{scope}`" if scope else "Any valid key" if guarded else "No key needed"]
+    shown = path.replace(":path}", "}")
+    if (method, re.sub(r"{\w+}", "{}", shown)) not in published:
+        facts.append("*ours*")
+    parts = [f"### {method} {shown}\n", f"{', '.join(facts)}.\n", f"{inspect.getdoc(route.endpoint)}\n"]
+    query = _query(route.endpoint)
+    if query:
+        parts.append(f"Query: {', '.join(f'`{name}`' for name in query)}.\n")
+    return "\n".join([*parts, *(_fields(body) for body in _bodies(route.endpoint))])
+
+
+def _published() -> Iterator[tuple[str, str]]:
+    """Yield method and path of everything that the published client can call."""
+    for file in (Path(eigenpal.__file__).parent / "_generated" / "api").rglob("*.py"):
+        found = re.search(r'"method": "(\w+)",\s*"url": "/api/v1(/[^"]*)"', file.read_text(encoding="utf-8"))
+        if found:
+            yield found[1].upper(), re.sub(r"{\w+}", "{}", found[2])
+
+
+def _calls(function: Any) -> Iterator[ast.AST]:
+    """Walk the syntax of a route, and of the functions of its module that it uses."""
+    module = vars(inspect.getmodule(function))
+    pending, seen = [function], {function}
+    while pending:
+        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(pending.pop())))):
+            yield node
+            used = module.get(node.id) if isinstance(node, ast.Name) else None
+            if inspect.isfunction(used) and used.__module__ == function.__module__ and used not in seen:
+                seen.add(used)
+                pending.append(used)
+
+
+def _query(function: Any) -> list[str]:
+    """Return the names that the route lets through `parameters.only`."""
+    module = vars(inspect.getmodule(function))
+    for node in _calls(function):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "only":
+            known = node.args[1]
+            names = module[known.id] if isinstance(known, ast.Name) else ast.literal_eval(known)
+            return sorted(cast("set[str]", names))
+    return []
+
+
+def _bodies(function: Any) -> list[type[BaseModel]]:
+    module = vars(inspect.getmodule(function))
+    named = [module.get(node.id) for node in _calls(function) if isinstance(node, ast.Name)]
+    models = [one for one in named if isinstance(one, type) and issubclass(one, BaseModel)]
+    return list(dict.fromkeys(models))
+
+
+def _fields(body: type[BaseModel]) -> str:
+    lines = ["| body | type | |", "| --- | --- | --- |"]
+    schema = body.model_json_schema(by_alias=True)["properties"]
+    for name, field in body.model_fields.items():
+        alias = field.alias or name
+        lines.append(f"| `{alias}` | {_type(schema[alias])} | {_note(field)} |")
+    return "\n".join([*lines, ""])
+
+
+def _type(schema: Mapping[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_type(one) for one in schema["anyOf"])
+    inner = f" of {_type(schema['items'])}" if schema.get("type") == "array" else ""
+    return f"{schema.get('type', 'any')}{inner}"
+
+
+def _note(field: FieldInfo) -> str:
+    needed = "required" if field.is_required() else ""
+    return ". ".join(part for part in (needed, field.description or "") if part).replace("|", "\\|")
+
+
+# --- events, errors, settings
+
+
+def _events() -> str:
+    timeline = importlib.import_module("assay.runs.timeline")
+    assert timeline.__doc__ is not None
+    return f"## Events of a run\n\n{timeline.__doc__.strip()}\n"
+
+
+def _errors() -> Iterator[str]:
+    """Yield a line for each code, with the message that its class brings along."""
+    for found in pkgutil.walk_packages(assay.__path__, "assay."):
+        if found.name.rpartition(".")[2] in {"errors", "parameters", "bodies", "multipart"}:
+            importlib.import_module(found.name)
+    lines = {
+        (STATUS[error.kind], error.code, " ".join((inspect.getdoc(error) or "").split("\n\n")[0].split()))
+        for error in _below(AssayError)
+        if error.__module__.startswith("assay.") and "code" in vars(error)
+    }
+    for status, code, meaning in sorted(lines):
+        yield f"| {status} | `{code}` | {meaning} |"
+
+
+def _below(error: type[AssayError]) -> Iterator[type[AssayError]]:
+    for one in error.__subclasses__():
+        yield one
+        yield from _below(one)
+
+
+def _with_settings(readme: str) -> str:
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{_settings()}\n{END}{after}"
+
+
+def _settings() -> str:
+    lines = ["| setting | default | |", "| --- | --- | --- |"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        lines.append(f"| `ASSAY_{name.upper()}` | {default} | {field.description} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
