@@ -83,6 +83,9 @@ def demo(
             began = time.monotonic()
             invoices = make_invoices(place / "demo-documents", seed=seed, count=count)
             _push(client)
+            output.say(
+                f"Sending {formats.count(count, 'invoice')}; reading a scan takes some seconds of your processor …"
+            )
             results = _run_all(client, invoices)
             seconds = time.monotonic() - began
             _print_results(results, seconds, as_json=as_json)
