@@ -87,23 +87,30 @@ class Desk:
         return await self.read(run_id)
 
     async def rerun(self, run_id: str, version: str | None = None) -> runs.RunDetail:
+        """Do a run again and wait for its end."""
         new_id = runs.new_run_id()
         with self.waiting_room.place(new_id) as waiter:
-            async with self.database.transaction() as tx:
-                before = await runs.run_to_repeat(tx, self.organization_id, run_id)
-                choice = await rollouts.which_version_again(tx, self.organization_id, before, version)
-                await runs.rerun(
-                    tx,
-                    self.blobs,
-                    self.organization_id,
-                    new_id,
-                    before,
-                    choice.chosen,
-                    trigger_type="api",
-                    triggered_by=None,
-                )
+            await self.queue_again(run_id, version, new_id=new_id)
             assert await waiter.wait(60), "the run did not end"
         return await self.read(new_id)
+
+    async def queue_again(self, run_id: str, version: str | None = None, *, new_id: str | None = None) -> str:
+        new_id = new_id or runs.new_run_id()
+        async with self.database.transaction() as tx:
+            before = await runs.run_to_repeat(tx, self.organization_id, run_id)
+            choice = await rollouts.which_version_again(tx, self.organization_id, before, version)
+            chosen, organization_id = choice.chosen, self.organization_id
+            named: dict[str, Any] = {"trigger_type": "api", "triggered_by": None}
+            await runs.rerun(tx, self.blobs, organization_id, new_id, before, chosen, **named)
+        return new_id
+
+    async def run_and_cancel(
+        self, automation: automations.Automation, given: Mapping[str, Any] | None = None, **more: Any
+    ) -> str:
+        """Start a run and end it before any worker sees it."""
+        run_id = await self.start(automation, given, **more)
+        await self.cancel(run_id)
+        return run_id
 
     async def read(self, run_id: str) -> runs.RunDetail:
         async with self.database.transaction() as tx:

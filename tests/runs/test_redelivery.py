@@ -9,7 +9,6 @@ from tests.runs.step_types import Gate
 from typing_extensions import override
 
 from assay import automations, db, engine, files, runs
-from assay.engine.statements import SQL
 
 Named = tuple[str, Gate]
 
@@ -31,10 +30,34 @@ class DyingJournal(engine.Journal):
 
 
 async def claimed(desk: Desk, run_id: str) -> engine.Claim:
-    async with desk.database.single_statement() as tx:
-        row = await tx.fetch_one(SQL["claim"], run_id)
-    assert row is not None
-    return await engine.Worker(desk.database, desk.executor)._claim_from(row)
+    """Take the run as the engine does, with what earlier deliveries recorded, and without its queue."""
+    async with desk.database.transaction() as tx:
+        run = await tx.fetch_one(
+            """UPDATE runs SET status = 'running', delivery = delivery + 1, started_at = coalesce(started_at, now())
+               WHERE id = $1 RETURNING *""",
+            run_id,
+        )
+        given = await runs.get_input(tx, desk.organization_id, run_id)
+        columns = ", ".join(engine.StepRecord.__dataclass_fields__)
+        steps = await tx.fetch(f"SELECT {columns} FROM run_steps WHERE run_id = $1", run_id)
+    assert run is not None
+    assert given is not None
+    return engine.Claim(
+        run_id=run_id,
+        organization_id=desk.organization_id,
+        automation_id=run["automation_id"],
+        kind=run["kind"],
+        version_id=run["version_id"],
+        mode=run["mode"],
+        created_at=run["created_at"],
+        started_at=run["started_at"],
+        delivery=run["delivery"],
+        lost_deliveries=0,
+        input=dict(given.input),
+        overrides=given.overrides,
+        metadata=given.metadata,
+        recorded={step["step_key"]: engine.StepRecord(**dict(step)) for step in steps},
+    )
 
 
 async def deliver(desk: Desk, run_id: str, executor: runs.Executor | None = None) -> runs.RunDetail:
