@@ -1,5 +1,6 @@
-"""Documents become text: the one way in is `Parser.parse`, and it never takes the caller down."""
+"""Documents become text, or the e-invoice in them: the one way in is `Parser`, and it never takes the caller down."""
 
+from assay.documents.einvoice import EInvoice, EInvoiceLine
 from assay.documents.errors import (
     DocumentEncryptedError,
     DocumentParserUnavailableError,
@@ -7,6 +8,8 @@ from assay.documents.errors import (
     DocumentTooLargeError,
     DocumentUnreadableError,
     DocumentUnsupportedError,
+    EInvoiceNotFoundError,
+    EInvoiceUnreadableError,
     OcrNotInstalledError,
 )
 from assay.documents.model import DocumentKind, Limits, Page, ParsedDocument, ParseMode, ParseStrategy
@@ -20,6 +23,10 @@ __all__ = [
     "DocumentTooLargeError",
     "DocumentUnreadableError",
     "DocumentUnsupportedError",
+    "EInvoice",
+    "EInvoiceLine",
+    "EInvoiceNotFoundError",
+    "EInvoiceUnreadableError",
     "Limits",
     "OcrNotInstalledError",
     "Page",

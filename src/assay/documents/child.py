@@ -88,6 +88,10 @@ def _ocr_answer(threads: int) -> Callable[[Request], Reading]:
 
 def _native_answer(request: Request) -> Reading:
     path = Path(request.path)
+    if request.task == "einvoice":
+        from assay.documents.readers import einvoice
+
+        return einvoice.read_einvoice(path, request)
     detected = detect(path, request.filename, request.content_type)
     kind, pages, metadata = _read(path, detected, request)
     return Reading(kind, _bounded(pages, request.limits), {"format": detected.format, **metadata})

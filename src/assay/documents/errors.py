@@ -31,6 +31,19 @@ class DocumentUnsupportedError(AssayError):
     hint = "Supported are PDF, PNG, JPEG, TIFF, WebP, DOCX, XLSX, XLS, CSV, HTML, EML and plain text."
 
 
+class EInvoiceNotFoundError(AssayError):
+    """There is no electronic invoice in the document."""
+
+    code = "einvoice_not_found"
+    hint = "Read are ZUGFeRD and Factur-X PDFs and XML invoices in the syntax CII or UBL."
+
+
+class EInvoiceUnreadableError(AssayError):
+    """The electronic invoice is damaged and cannot be read."""
+
+    code = "einvoice_unreadable"
+
+
 class DocumentTimeoutError(AssayError):
     """The document took longer to parse than this server allows."""
 
@@ -59,5 +72,7 @@ BY_CODE: Final[dict[str, type[AssayError]]] = {
         DocumentUnreadableError,
         DocumentUnsupportedError,
         DocumentTimeoutError,
+        EInvoiceNotFoundError,
+        EInvoiceUnreadableError,
     )
 }

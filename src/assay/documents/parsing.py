@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from assay.documents.einvoice import EInvoice
 from assay.documents.errors import DocumentUnsupportedError, OcrNotInstalledError
 from assay.documents.model import Limits, Page, ParsedDocument, ParseMode, ParseStrategy
 from assay.documents.pool import ChildPool
@@ -65,6 +66,26 @@ class Parser:
         if mode == "ocr" or not any(page.text for page in reading.pages):
             raise OcrNotInstalledError
         return _document(reading, {}, {"pages_without_ocr": [page.index for page in unread]})
+
+    async def einvoice(self, path: Path, *, filename: str, content_type: str | None = None) -> EInvoice:
+        """Read the XML invoice that a file is, or that is embedded in a PDF.
+
+        Cancelling this kills the child that works on it.
+
+        Raises:
+            EInvoiceNotFoundError: There is none.
+            EInvoiceUnreadableError: There is one, but it breaks the rules of XML or of its format.
+            DocumentTooLargeError: It exceeds a limit.
+            DocumentEncryptedError: The PDF needs a password.
+            DocumentUnreadableError: The PDF is damaged, or makes its parser crash.
+            DocumentTimeoutError: It took too long.
+            DocumentParserUnavailableError: A child could not be started, or the parser is closed.
+        """
+        request = Request(
+            str(path.absolute()), filename, content_type, mode="native", limits=self._limits, task="einvoice"
+        )
+        reading = await self._native.ask(request, self._limits.seconds)
+        return EInvoice.from_json(reading.content)
 
     async def close(self) -> None:
         """Kill all children; documents under way and later ones fail. A second call does nothing."""

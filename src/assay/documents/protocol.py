@@ -1,14 +1,14 @@
 """What the parser and its children say to each other over pipes.
 
-A request is one line of JSON. A reply is two lengths, a JSON head, and a body of texts and word
-boxes back to back, so that the parser never decodes what it only passes on.
+A request is one line of JSON. A reply is two lengths, a JSON head, and a body of texts, word
+boxes and content back to back, so that the parser never decodes what it only passes on.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from struct import Struct
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from assay.documents.errors import DocumentTooLargeError
 from assay.documents.model import DocumentKind, Limits, ParseMode
@@ -20,7 +20,7 @@ OUT_OF_MEMORY: Final = "out_of_memory"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Read a document natively, or (`page` is given) read one page of it by OCR."""
+    """Read a document natively, or (`page` is given) one page of it by OCR, or the e-invoice in it."""
 
     path: str
     filename: str
@@ -29,6 +29,7 @@ class Request:
     limits: Limits
     page: int | None = None
     kind: DocumentKind | None = None
+    task: Literal["parse", "einvoice"] = "parse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,12 @@ class PageReading:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one child found in one document."""
+    """What one child found in one document; `content` is what a task other than parsing came to."""
 
     kind: DocumentKind
     pages: Sequence[PageReading]
     metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+    content: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,8 @@ def encode_reply(reply: Reading | Refusal | None) -> bytes:
                 "lengths": [len(text), len(page.words)],
             }
         )
-    return _frame({"kind": reply.kind, "metadata": reply.metadata, "pages": pages}, b"".join(chunks))
+    head = {"kind": reply.kind, "metadata": reply.metadata, "pages": pages}
+    return _frame(head, b"".join([*chunks, reply.content]))
 
 
 def decode_reply(head: bytes, body: bytes) -> Reading | Refusal | None:
@@ -114,7 +117,7 @@ def decode_reply(head: bytes, body: bytes) -> Reading | Refusal | None:
         end = words_start + words_length
         pages.append(PageReading(text=body[start:words_start].decode(), words=body[words_start:end], **page))
         start = end
-    return Reading(kind=fields["kind"], pages=pages, metadata=fields["metadata"])
+    return Reading(kind=fields["kind"], pages=pages, metadata=fields["metadata"], content=body[start:])
 
 
 def _frame(head: Mapping[str, object], body: bytes) -> bytes:

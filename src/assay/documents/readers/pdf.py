@@ -1,7 +1,7 @@
 """What the text of a PDF page is, where its words stand, and when it has to be read by OCR."""
 
 import ctypes
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol, cast
@@ -27,6 +27,7 @@ _HARDLY_ANY_CHARACTERS: Final = 20
 _DRAWN_TEXT_PATHS: Final = 30
 _MOSTLY_IMAGES: Final = 0.5
 _MOST_JUNK: Final = 0.3
+_MOST_ATTACHMENTS: Final = 1_000
 
 
 class _Object(Protocol):
@@ -41,6 +42,11 @@ class _Closeable(Protocol):
 
 class _Bitmap(Protocol):
     def to_pil(self) -> Image.Image: ...
+
+
+class _Attachment(Protocol):
+    def get_name(self) -> str: ...
+    def get_data(self) -> ctypes.Array[ctypes.c_char]: ...
 
 
 class PdfPage(_Closeable, Protocol):
@@ -83,6 +89,14 @@ class Pdf(_Closeable, Protocol):
 
     def get_metadata_dict(self, *, skip_empty: bool) -> dict[str, str]:
         """Return title, author and so on."""
+        ...
+
+    def count_attachments(self) -> int:
+        """Say how many files are embedded."""
+        ...
+
+    def get_attachment(self, index: int) -> _Attachment:
+        """Find one embedded file."""
         ...
 
 
@@ -159,6 +173,36 @@ def read_metadata(path: Path) -> dict[str, object]:
     """Return what the PDF says about itself: title, author, producer, dates."""
     with opened(path) as pdf:
         return {name.lower(): clean(value) for name, value in pdf.get_metadata_dict(skip_empty=True).items()}
+
+
+def read_attachments(path: Path, wanted: Callable[[str], bool], limits: Limits) -> list[tuple[str, bytes]]:
+    """Return name and content of the embedded files whose names are wanted, in the order of the PDF.
+
+    Raises:
+        DocumentTooLargeError: There are too many embedded files, or together they are too large.
+        DocumentEncryptedError: The PDF cannot be opened without a password.
+        DocumentUnreadableError: The PDF, or a file in it, is damaged.
+    """
+    found: list[tuple[str, bytes]] = []
+    with opened(path) as pdf:
+        count = pdf.count_attachments()
+        if count > _MOST_ATTACHMENTS:
+            raise DocumentTooLargeError(f"The PDF has {count:,} attachments; {_MOST_ATTACHMENTS:,} are allowed.")
+        for index in range(count):
+            attachment = pdf.get_attachment(index)
+            name = attachment.get_name()
+            if wanted(name):
+                found.append((name, _attached(attachment, name)))
+            if sum(len(content) for _, content in found) > limits.output_bytes:
+                raise DocumentTooLargeError("The attachments of the PDF are too large.")
+    return found
+
+
+def _attached(attachment: _Attachment, name: str) -> bytes:
+    try:
+        return bytes(attachment.get_data())
+    except pypdfium2.PdfiumError as error:
+        raise DocumentUnreadableError(f"The attachment {clean(name)[:100]!r} of the PDF is damaged.") from error
 
 
 def _needs_ocr(page: PdfPage, text: str) -> bool:
