@@ -73,6 +73,11 @@ class Journal:
         if row["cancel_requested"]:
             self._claim.cancelled.set()
 
+    def abandon(self) -> None:
+        """Forget the rows that are not committed: something in them cannot be written."""
+        self._rows.clear()
+        self._attachments.clear()
+
     async def finish(self, outcome: Outcome) -> None:
         """Commit the remaining rows and the run's end, and wake its waiters.
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import asyncpg
 
-from assay.db import CONNECTION_ERRORS
+from assay.db import CONNECTION_ERRORS, DatabaseUnavailableError
 
 log = logging.getLogger(__name__)
 
 PING_SECONDS = 10.0
+FIRST_DELAY_SECONDS = 0.05
+_DATABASE_AWAY = (*CONNECTION_ERRORS, DatabaseUnavailableError, OSError, TimeoutError, asyncpg.PostgresError)
 
 
 class Listener:
@@ -29,17 +31,17 @@ class Listener:
         self._dsn = dsn
         self._channels = channels
         self._resume = resume
+        self._delay = FIRST_DELAY_SECONDS
 
     async def run(self) -> None:
         """Listen until cancelled."""
-        delay = 0.05
         while True:
             try:
                 await self._listen()
-            except (*CONNECTION_ERRORS, OSError, TimeoutError, asyncpg.PostgresError) as error:
+            except _DATABASE_AWAY as error:
                 log.warning("Lost the database's notifications (%s); connecting again.", type(error).__name__)
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, 1.0)
+            await asyncio.sleep(self._delay)
+            self._delay = min(self._delay * 2, 1.0)
 
     async def _listen(self) -> None:
         connection = await asyncpg.connect(self._dsn, timeout=10)
@@ -49,6 +51,7 @@ class Listener:
             for channel, callback in self._channels.items():
                 await connection.add_listener(channel, _payload_only(callback))
             await self._resume()
+            self._delay = FIRST_DELAY_SECONDS
             while not lost.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(lost.wait(), timeout=PING_SECONDS)

@@ -2,10 +2,13 @@
 -- and, for a worker, that the run is still its own (`delivery`).
 
 -- name: claim
--- Take the run for this worker. Nothing comes back when it is finished or gone.
+-- Take the run for this worker. Nothing comes back when it is finished or gone, or when its job ($2) is no longer this
+-- worker's ($3): one that was paused between job and claim must not take the run from the worker that has it by now.
 -- A run that is found running was lost by the worker that had it.
 WITH before AS (
-    SELECT id, status, alone FROM runs WHERE id = $1 FOR NO KEY UPDATE
+    SELECT id, status, alone FROM runs
+    WHERE id = $1 AND EXISTS (SELECT FROM pgqueuer WHERE pgqueuer.id = $2 AND queue_manager_id = $3)
+    FOR NO KEY UPDATE
 ), claimed AS (
     UPDATE runs
     SET status = 'running',

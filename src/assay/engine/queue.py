@@ -5,6 +5,7 @@ neither remove it, nor return it, nor keep it alive.
 """
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from assay.db import Transaction
 from assay.engine.statements import SQL
 
 SHARED_ENTRYPOINT = "runs"
+_NEVER = timedelta(days=10_000)
 
 _SETTINGS = DBSettings(durability=Durability.balanced)
 _ENVIRONMENT = QueryBuilderEnvironment(_SETTINGS)
@@ -56,11 +58,18 @@ class FencedQueries(Queries):
         super().__init__(driver, _ENVIRONMENT, _QUEUE, _SCHEDULES)
         self.holder: QueueManagerId | None = None
         self._next_due: timedelta | None = None
+        self._trusting_until = 0.0
         self.lost_database = asyncio.Event()
         """Set when a dequeue found the database away; the queue manager ends only after its jobs did."""
 
+    def trust_others_for(self, seconds: float) -> None:
+        """Take no job from a silent worker for so long: after an outage of the database all have been silent."""
+        self._trusting_until = time.monotonic() + seconds
+
     @override
     async def dequeue(self, *arguments: Any, **named: Any) -> list[Job]:
+        if time.monotonic() < self._trusting_until:
+            named["heartbeat_timeout"] = _NEVER
         try:
             return await super().dequeue(*arguments, **named)
         except Exception:

@@ -37,6 +37,7 @@ class Solitude:
                 self._alone = True
         finally:
             self._wanting -= 1
+            await self._tell()
         try:
             yield
         finally:

@@ -18,10 +18,11 @@ from pgqueuer.domain.models import Job, Schedule
 from pgqueuer.domain.types import QueueEntrypoint
 
 from assay import db, jsontext
-from assay.db import CONNECTION_ERRORS, Database, DatabaseUnavailableError, Row
+from assay.db import CONNECTION_ERRORS, Database, DatabaseUnavailableError
+from assay.engine.claiming import read_recorded, take
 from assay.engine.journal import Journal
 from assay.engine.listening import Listener
-from assay.engine.model import Cancelled, Claim, Failed, Outcome, StepRecord, SupersededError
+from assay.engine.model import Cancelled, Claim, Failed, Outcome, SupersededError
 from assay.engine.queue import SHARED_ENTRYPOINT, FencedQueries, enqueue
 from assay.engine.solitude import Solitude
 from assay.engine.statements import SQL
@@ -33,7 +34,10 @@ Handler = Callable[[Claim, Journal], Awaitable[Outcome]]
 
 Chore = Callable[[], Awaitable[None]]
 
+_DATABASE_AWAY = (*CONNECTION_ERRORS, DatabaseUnavailableError, OSError, TimeoutError, asyncpg.PostgresError)
+
 LOSSES_BEFORE_ALONE = 2
+_INTERNAL_ERROR = Failed("internal_error", "assay itself failed while it ran this; the server's log says more.")
 BATCH = 10
 LOOK_AGAIN_SECONDS = 0.05
 """How soon a worker that could take no more looks whether it can: finished jobs wake nobody."""
@@ -48,6 +52,16 @@ class WorkerLimits:
     grace: float = 20.0
 
 
+@dataclass(slots=True, eq=False)
+class _Delivery:
+    """A job in this worker's hands: known before the run is claimed, so that a cancellation finds it at any time."""
+
+    task: "asyncio.Task[object]"
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    held: tuple[Claim, Journal] | None = None
+
+
 @dataclass(slots=True)
 class Worker:
     """Executes runs until it is told to stop.
@@ -60,10 +74,9 @@ class Worker:
     limits: WorkerLimits = field(default_factory=WorkerLimits)
     chores: Mapping[str, tuple[str, Chore]] = field(default_factory=dict[str, tuple[str, Chore]])
     _solitude: Solitude = field(default_factory=Solitude)
-    _active: dict[str, tuple[Claim, "asyncio.Task[object]"]] = field(
-        default_factory=dict[str, tuple[Claim, "asyncio.Task[object]"]]
-    )
+    _active: dict[str, _Delivery] = field(default_factory=dict[str, _Delivery])
     _manager: QueueManager | None = None
+    _reconnecting: bool = False
     _stopping: bool = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -77,9 +90,10 @@ class Worker:
         delay = 0.05
         try:
             while not stop.is_set():
-                with contextlib.suppress(*CONNECTION_ERRORS, OSError, TimeoutError, asyncpg.PostgresError):
+                with contextlib.suppress(*_DATABASE_AWAY):
                     draining.add(await self._serve(stop))
                     delay = 0.05
+                self._reconnecting = True
                 if not stop.is_set():
                     log.warning("The queue is out of reach; connecting again.")
                     await asyncio.sleep(delay)
@@ -92,12 +106,18 @@ class Worker:
         """Run a queue manager until it fails or `stop` is set; return the task in which its jobs end."""
         pool = await db.create_pool(self.database.dsn, least=2, most=4)
         queries = FencedQueries(AsyncpgPoolDriver(pool))
+        if self._reconnecting:
+            queries.trust_others_for(self.limits.heartbeat)
         manager = QueueManager(queries)
         queries.holder = manager.queue_manager_id
         manager.min_dequeue_poll_interval = timedelta(seconds=LOOK_AGAIN_SECONDS)
         self._register(manager, SHARED_ENTRYPOINT, 0)
         self._manager = manager
-        await self._read_limits()
+        try:
+            await self._read_limits()
+        except BaseException:
+            pool.terminate()
+            raise
         scheduler = self._scheduler(queries)
         scheduler.shutdown = manager.shutdown
         serving = asyncio.create_task(self._run_managers(manager, scheduler, pool))
@@ -134,8 +154,8 @@ class Worker:
         if not unfinished:
             return
         self._stopping = True
-        for _, task in list(self._active.values()):
-            task.cancel()
+        for delivery in list(self._active.values()):
+            delivery.task.cancel()
         await asyncio.wait(unfinished, timeout=10)
 
     # --- what is registered with the queue
@@ -176,7 +196,7 @@ class Worker:
 
     def _cancel(self, run_id: str) -> None:
         if run_id in self._active:
-            self._active[run_id][0].cancelled.set()
+            self._active[run_id].cancelled.set()
 
     async def _after_reconnect(self) -> None:
         await self._read_limits()
@@ -191,46 +211,43 @@ class Worker:
     async def _deliver_job(self, job: Job) -> None:
         assert job.payload is not None
         run_id = job.payload.decode()
-        row = await self.database.when_available(lambda tx: tx.fetch_one(SQL["claim"], run_id))
-        if row is None:
+        while run_id in self._active:  # the queue took it for lost, but it is here
+            await self._active[run_id].ended.wait()
+        if self._stopping:
+            raise _handed_back()
+        task = asyncio.current_task()
+        assert task is not None
+        delivery = self._active[run_id] = _Delivery(task)
+        try:
+            await self._deliver(job, run_id, delivery)
+        except asyncio.CancelledError:
+            if not self._stopping:
+                raise
+            task.uncancel()
+            await self._hand_back(delivery)
+            raise _handed_back() from None
+        finally:
+            del self._active[run_id]
+            delivery.ended.set()
+
+    async def _deliver(self, job: Job, run_id: str, delivery: _Delivery) -> None:
+        taken = await take(self.database, run_id, job.id, job.queue_manager_id, delivery.cancelled)
+        if taken is None:
             return
-        claim = await self._claim_from(row)
-        journal = Journal(self.database, claim)
+        claim, journal = delivery.held = taken.claim, Journal(self.database, taken.claim)
+        await read_recorded(self.database, claim)
+        if taken.was_lost:
+            message = "The worker that had the run was lost; it goes on from its last step."
+            await self._note(claim, "run.redelivered", message)
         with contextlib.suppress(SupersededError):
-            if row["was_alone"] and row["was_lost"]:
+            if taken.was_lost and taken.was_alone:
                 await journal.finish(Failed("worker_lost", "The worker was lost while it ran nothing but this run."))
                 return
-            await self._execute(claim, journal, cancelled=row["cancel_requested_at"] is not None)
+            await self._execute(claim, journal, cancelled=taken.cancel_requested)
 
-    async def _claim_from(self, row: Row) -> Claim:
-        recorded: dict[str, StepRecord] = {}
-        if row["delivery"] > 1:
-            steps = await self.database.when_available(lambda tx: tx.fetch(SQL["recorded_steps"], row["id"]))
-            recorded = {step["step_key"]: StepRecord(**dict(step)) for step in steps}
-        if row["was_lost"]:
-            await self._note(
-                row, "run.redelivered", "The worker that had the run was lost; it goes on from its last step."
-            )
-        return Claim(
-            run_id=row["id"],
-            organization_id=row["organization_id"],
-            automation_id=row["automation_id"],
-            kind=row["kind"],
-            version_id=row["version_id"],
-            mode=row["mode"],
-            created_at=row["created_at"],
-            started_at=row["started_at"],
-            delivery=row["delivery"],
-            lost_deliveries=row["lost_deliveries"],
-            input=jsontext.load(row["input"]),
-            overrides=jsontext.load(row["overrides"]),
-            metadata=jsontext.load(row["metadata"]),
-            recorded=recorded,
-        )
-
-    async def _note(self, row: Row, event: str, message: str) -> None:
-        detail = jsontext.dump({"delivery": row["delivery"], "lost": row["lost_deliveries"]})
-        arguments = (row["id"], row["organization_id"], event, message, detail)
+    async def _note(self, claim: Claim, event: str, message: str) -> None:
+        detail = jsontext.dump({"delivery": claim.delivery, "lost": claim.lost_deliveries})
+        arguments = (claim.run_id, claim.organization_id, event, message, detail)
         await self.database.when_available(lambda tx: tx.execute(SQL["note_event"], *arguments))
 
     @asynccontextmanager
@@ -248,20 +265,16 @@ class Worker:
             yield
 
     async def _execute(self, claim: Claim, journal: Journal, *, cancelled: bool) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._active[claim.run_id] = (claim, task)
-        try:
-            async with self._company(claim):
-                outcome = Cancelled() if cancelled else await self._outcome_of(claim, journal)
+        async with self._company(claim):
+            outcome = Cancelled() if cancelled else await self._outcome_of(claim, journal)
+            try:
                 await journal.finish(outcome)
-        except asyncio.CancelledError:
-            if not self._stopping:
+            except SupersededError:
                 raise
-            task.uncancel()
-            await self._hand_back(claim, journal)
-        finally:
-            del self._active[claim.run_id]
+            except Exception:
+                log.exception("The end of run %s cannot be written as it is.", claim.run_id)
+                journal.abandon()
+                await journal.finish(_INTERNAL_ERROR)
 
     async def _outcome_of(self, claim: Claim, journal: Journal) -> Outcome:
         try:
@@ -270,16 +283,22 @@ class Worker:
             raise
         except Exception:
             log.exception("Run %s failed inside assay.", claim.run_id)
-            return Failed("internal_error", "assay itself failed while it ran this; the server's log says more.")
+            return _INTERNAL_ERROR
 
-    async def _hand_back(self, claim: Claim, journal: Journal) -> None:
-        """Queue the run again, not as a loss: this worker was told to stop."""
-        with contextlib.suppress(DatabaseUnavailableError, TimeoutError):
+    async def _hand_back(self, delivery: _Delivery) -> None:
+        """Make the run pending again, so that its next claim is not taken for the end of a loss."""
+        if delivery.held is None:
+            return
+        claim, journal = delivery.held
+        with contextlib.suppress(DatabaseUnavailableError, SupersededError, TimeoutError):
             async with asyncio.timeout(5):
                 await journal.flush()
                 async with self.database.transaction() as tx:
                     await tx.execute(SQL["hand_back"], claim.run_id, claim.delivery)
-        raise RetryRequested(delay=timedelta(0), reason="the worker was told to stop")
+
+
+def _handed_back() -> RetryRequested:
+    return RetryRequested(delay=timedelta(0), reason="the worker was told to stop")
 
 
 def _scheduled(chore: Chore) -> Callable[[Schedule], Awaitable[None]]:
