@@ -8,7 +8,7 @@ import secrets
 import time
 from typing import Literal
 
-Prefix = Literal["org", "user", "key", "wf", "wfv", "exec", "step", "file", "art", "aud", "evt", "req"]
+Prefix = Literal["org", "user", "key", "wf", "wfv", "exec", "step", "file", "art", "aud", "evt", "req", "prov"]
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TIME_CHARACTERS = 9
