@@ -13,7 +13,7 @@ from assay.documents.errors import (
     OcrNotInstalledError,
 )
 from assay.documents.model import DocumentKind, Limits, Page, ParsedDocument, ParseMode, ParseStrategy
-from assay.documents.parsing import Parser
+from assay.documents.parsing import PagePictures, Parser
 
 __all__ = [
     "DocumentEncryptedError",
@@ -30,6 +30,7 @@ __all__ = [
     "Limits",
     "OcrNotInstalledError",
     "Page",
+    "PagePictures",
     "ParseMode",
     "ParseStrategy",
     "ParsedDocument",

@@ -92,6 +92,10 @@ def _native_answer(request: Request) -> Reading:
         from assay.documents.readers import einvoice
 
         return einvoice.read_einvoice(path, request)
+    if request.task == "picture":
+        from assay.documents.readers import picture
+
+        return Reading(request.kind or "image", [], content=picture.jpeg_of_page(path, request))
     detected = detect(path, request.filename, request.content_type)
     kind, pages, metadata = _read(path, detected, request)
     return Reading(kind, _bounded(pages, request.limits), {"format": detected.format, **metadata})

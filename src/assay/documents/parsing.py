@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -87,6 +87,19 @@ class Parser:
         reading = await self._native.ask(request, self._limits.seconds)
         return EInvoice.from_json(reading.content)
 
+    async def pictures(self, path: Path, *, filename: str, content_type: str | None = None) -> "PagePictures":
+        """Return what can show the pages of a PDF or an image; it is good as long as the file is there.
+
+        Raises:
+            DocumentUnsupportedError: It is neither.
+            AssayError: What `parse` raises.
+        """
+        request = Request(str(path.absolute()), filename, content_type, "ocr", self._limits)
+        reading = await self._native.ask(request, self._limits.seconds)
+        if reading.kind not in {"pdf", "image"}:
+            raise DocumentUnsupportedError("Only a PDF or an image can be looked at.")
+        return PagePictures(self._native, replace(request, kind=reading.kind, task="picture"), len(reading.pages))
+
     async def close(self) -> None:
         """Kill all children; documents under way and later ones fail. A second call does nothing."""
         await self._native.close()
@@ -108,6 +121,26 @@ class Parser:
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
         return recognized
+
+
+@dataclass(frozen=True, slots=True)
+class PagePictures:
+    """The pages of a document as pictures, made one at a time. Pages count from 0."""
+
+    _pool: ChildPool
+    _request: Request
+    page_count: int
+
+    async def jpeg(self, page: int, *, scale: float, quality: int) -> bytes:
+        """Return a page as JPEG; a `scale` of 1 is 72 dpi, `quality` goes from 1 to 100.
+
+        An image keeps its pixels. No side is longer than 4,096 pixels. Cancelling this kills the child at work.
+
+        Raises:
+            AssayError: What `Parser.parse` raises.
+        """
+        request = replace(self._request, page=page, scale=scale, quality=quality)
+        return (await self._pool.ask(request, request.limits.seconds)).content
 
 
 def _ocr_is_installed() -> bool:

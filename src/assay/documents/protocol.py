@@ -20,7 +20,10 @@ OUT_OF_MEMORY: Final = "out_of_memory"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Read a document natively, or (`page` is given) one page of it by OCR, or the e-invoice in it."""
+    """Read a document natively, or (`page` is given) one page of it by OCR, or do another task with it.
+
+    `scale` (1 is 72 dpi; images keep their pixels) and `quality` (1 to 100) are those of a picture of one `page`.
+    """
 
     path: str
     filename: str
@@ -29,7 +32,9 @@ class Request:
     limits: Limits
     page: int | None = None
     kind: DocumentKind | None = None
-    task: Literal["parse", "einvoice"] = "parse"
+    task: Literal["parse", "einvoice", "picture"] = "parse"
+    scale: float = 2.0
+    quality: int = 85
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,35 @@
+"""How a page is shown to a model: as JPEG, as large as asked for and never larger than models look at."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from assay.documents.protocol import Request
+from assay.documents.readers import image, pdf
+
+LONGEST_SIDE: Final = 4096
+
+
+def jpeg_of_page(path: Path, request: Request) -> bytes:
+    """Return one page of a PDF, or one frame of an image, as JPEG.
+
+    Raises:
+        DocumentTooLargeError: It has more pixels than allowed.
+        DocumentUnreadableError: It is damaged.
+    """
+    index = request.page or 0
+    if request.kind == "pdf":
+        picture = _pdf_page(path, index, request.scale)
+    else:
+        picture, _ = image.load_frame(path, index, LONGEST_SIDE, request.limits)
+    written = BytesIO()
+    picture.save(written, "JPEG", quality=request.quality)
+    return written.getvalue()
+
+
+def _pdf_page(path: Path, index: int, scale: float) -> Image.Image:
+    with pdf.opened(path) as document, pdf.opened_page(document, index) as page:
+        fitting = min(scale, LONGEST_SIDE / max(page.get_size()))
+        return page.render(scale=fitting).to_pil().convert("RGB")
