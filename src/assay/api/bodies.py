@@ -1,6 +1,7 @@
 """Reading request bodies that strangers wrote: bounded, strict JSON, no surprises."""
 
 import json
+import math
 import re
 from collections.abc import AsyncGenerator
 from typing import Any, NoReturn, TypeVar, cast
@@ -78,7 +79,9 @@ def parse_json(raw: bytes) -> Any:
         MalformedJsonError: it is not that.
     """
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = json.loads(
+            raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+        )
     except UnicodeDecodeError as error:
         message = f"The body is not UTF-8 (byte {error.start})."
         raise MalformedJsonError(message) from error
@@ -133,6 +136,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     message = f"{name} is not JSON."
+    raise MalformedJsonError(message)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isfinite(number):
+        return number
+    message = f"The number {text[:40]} is too large."
     raise MalformedJsonError(message)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from assay import access, db, engine, files
+from assay.errors import NotFoundError
 from assay.settings import Settings
 
 PREFIXES = ("/api/v1", "/v1")
@@ -43,12 +44,16 @@ async def authorized(request: Request) -> access.Caller:
         UnauthenticatedError: there is no valid key.
         RateLimitedError: the key asked too often.
         InsufficientScopeError: the key may not use this route.
+        NotFoundError: the path names something that cannot exist.
     """
     server = server_of(request)
     async with server.database.single_statement() as tx:
         caller = await access.authenticate(tx, _token(request))
     server.limiter.take(caller.key_id)
     access.require(caller, access.scope_for(request.method, route_template(request)))
+    # PostgreSQL cannot even be asked for a text with NUL in it.
+    if any("\x00" in str(value) for value in request.path_params.values()):
+        raise NotFoundError
     return caller
 
 

@@ -1,10 +1,9 @@
 """Who am I, API keys, and the record of what people changed."""
 
-from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from assay import access
@@ -24,7 +23,7 @@ class KeyBody(BaseModel):
 
     name: str = Field(min_length=1, max_length=128)
     scopes: list[str] = Field(default_factory=lambda: ["full_access"])
-    expires_at: datetime | None = Field(default=None, alias="expiresAt")
+    expires_at: AwareDatetime | None = Field(default=None, alias="expiresAt")
 
 
 @router.get("/auth/check")

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from fastapi import Request
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError, MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from assay import files
@@ -50,6 +50,7 @@ class _Events:
     """What the parser said since it was last fed; a part's headers, some of its bytes, or its end."""
 
     found: list[_Part | bytes | None] = field(default_factory=list["_Part | bytes | None"])
+    ended: bool = False
     _part: _Part = field(default_factory=_Part)
     _name: bytearray = field(default_factory=bytearray)
     _value: bytearray = field(default_factory=bytearray)
@@ -76,6 +77,9 @@ class _Events:
 
     def on_part_end(self) -> None:
         self.found.append(None)
+
+    def on_end(self) -> None:
+        self.ended = True
 
 
 @asynccontextmanager
@@ -137,12 +141,15 @@ class _Reader:
         self._text: tuple[str, bytearray] | None = None
         self._file: FilePart | None = None
         self._parts = 0
-        self._open = False
 
     def begin(self, boundary: bytes) -> None:
         names = [name for name in dir(_Events) if name.startswith("on_")]
         callbacks = {name: getattr(self._events, name) for name in names}
-        self._parser = MultipartParser(boundary, callbacks)  # pyright: ignore[reportArgumentType] # a TypedDict there
+        try:
+            self._parser = MultipartParser(boundary, callbacks)  # pyright: ignore[reportArgumentType] # a TypedDict there
+        except FormParserError as error:
+            message = "The boundary is too long."
+            raise MalformedMultipartError(message) from error
 
     async def feed(self, chunk: bytes) -> None:
         assert self._parser is not None
@@ -156,13 +163,10 @@ class _Reader:
             await self._take(event)
 
     def finish(self) -> None:
-        if self._open or self._parts == 0 or self._parser is None:
+        # Only the last boundary tells a whole body from one that was cut off between two parts.
+        if not self._events.ended or self._parts == 0:
             message = "The multipart body ends before its last part does."
             raise MalformedMultipartError(message)
-        try:
-            self._parser.finalize()
-        except MultipartParseError as error:
-            raise MalformedMultipartError from error
 
     async def _take(self, event: _Part | bytes | None) -> None:
         if isinstance(event, _Part):
@@ -182,7 +186,6 @@ class _Reader:
         if self._parts > MAX_PARTS:
             message = f"A form may have {MAX_PARTS} parts."
             raise MalformedMultipartError(message)
-        self._open = True
         kind, options = parse_options_header(part.headers.get("content-disposition", b""))
         if kind != b"form-data" or b"name" not in options:
             message = "Every part needs Content-Disposition: form-data with a name."
@@ -197,7 +200,6 @@ class _Reader:
         self._file = FilePart(name, filename, None if content_type is None else _text(content_type), spool)
 
     def _end_part(self) -> None:
-        self._open = False
         if self._file is not None:
             self._form.files.append(self._file)
             self._file = None
@@ -213,7 +215,11 @@ class _Reader:
 
 def _text(raw: bytes) -> str:
     try:
-        return raw.decode("utf-8")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         message = "A text part or a name is not UTF-8."
         raise MalformedMultipartError(message) from error
+    if "\x00" in text:
+        message = "A text part or a name holds the character NUL."
+        raise MalformedMultipartError(message)
+    return text

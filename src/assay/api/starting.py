@@ -157,6 +157,10 @@ async def _read_start(request: Request, server: Server) -> AsyncGenerator[_Start
         yield _Start(_with_files(checked(StartBody, body)))
         return
     async with open_form(request, server.blobs, server.settings.max_body_bytes) as form:
+        for name in form.texts:
+            if name.startswith("files."):
+                message = f"The part {name[:80]!r} has no file name, so it is text and not a file."
+                raise MalformedMultipartError(message, field=name[:80])
         body = {name: _form_value(name, value) for name, value in form.texts.items() if name != "tags"}
         uploads: list[runs.Upload] = []
         for part in form.files:

@@ -1,0 +1,58 @@
+"""A served API with something of everything in it, and a second organization that has none of it."""
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+from tests.acceptance import serving
+
+from assay import db
+from assay.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def served(database: db.Database, tmp_path_factory: pytest.TempPathFactory) -> Generator[serving.Served]:
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("data"),
+        database_url=database.dsn,
+        max_wait_seconds=20,
+        max_body_bytes=2_000_000,
+        max_json_bytes=1_000_000,
+        worker_grace_seconds=0.1,
+    )
+    with serving.test_step_types(), serving.serving(settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def http(served: serving.Served) -> Generator[httpx.Client]:
+    with served.http() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def world(http: httpx.Client) -> Mapping[str, Any]:
+    """Ids of what exists: the value of every path parameter of the API."""
+    steps = [
+        serving.set_step(given="{{ input }}"),
+        {"name": "note", "type": "test.file", "with": {"content": "kept"}},
+    ]
+    inputs = [
+        {"name": "name", "type": "string", "required": False},
+        {"name": "document", "type": "file", "required": False},
+    ]
+    pushed = serving.push(http, "echo", steps, inputs=inputs)
+    body = {"target": "workflows.echo", "input": {"name": "x"}}
+    run, other = (http.post("/runs", json=body, params={"wait_for_completion": 20}).json() for _ in range(2))
+    file = http.post("/files", files={"file": ("a.txt", b"text")}).json()
+    key = http.post("/keys", json={"name": "spare"}).json()
+    return {
+        "automation_id": pushed["automation"]["id"],
+        "version_id": pushed["version"]["id"],
+        "run_id": run["id"],
+        "other_id": other["id"],
+        "path": "output/note/note.txt",
+        "file_id": file["id"],
+        "key_id": key["id"],
+    }
