@@ -163,12 +163,20 @@ class Database:
             raise DatabaseUnavailableError from error
         try:
             yield cast("asyncpg.Connection", proxy)
-        except asyncpg.DataError:
-            raise
         except CONNECTION_ERRORS as error:
+            # The driver says the same of a connection that was lost and of a query that is called wrongly.
+            if isinstance(error, asyncpg.InterfaceError) and not _is_gone(proxy):
+                raise
             raise DatabaseUnavailableError from error
         finally:
             await self.pool.release(proxy)
+
+
+def _is_gone(proxy: Any) -> bool:
+    try:
+        return proxy.is_closed()
+    except asyncpg.InterfaceError:  # the pool took it back when it broke
+        return True
 
 
 def _compiled(query: Query, arguments: Sequence[object]) -> tuple[str, Sequence[object]]:
