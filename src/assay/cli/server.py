@@ -79,6 +79,9 @@ async def _serve(settings: Settings, host: str, port: int, *, with_worker: bool)
             timeout_keep_alive=65,
         )
         server = uvicorn.Server(config)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # uvicorn stops at a signal and then raises it once more, which would end us before the rest is closed.
+            asyncio.get_running_loop().add_signal_handler(number, lambda: None)
         announcing = asyncio.create_task(_announce(server, settings))
         try:
             await server.serve()
