@@ -30,6 +30,9 @@ class Settings(BaseSettings):
         default=50, description="Longest time a request is held for a run; the published client gives up after 60."
     )
     rate_limit_per_minute: int = Field(default=60_000, description="Requests a minute and API key; 0 means no limit.")
+    list_timeout_seconds: float = Field(
+        default=5.0, gt=0, description="Longest the database may search for a page of runs; then the answer is 503."
+    )
     database_connections: int = Field(default=12, description="Connections a process keeps to the database at most.")
 
     worker_concurrency: int = Field(default=32, ge=2, description="Runs that one worker process works on at once.")

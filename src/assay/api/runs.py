@@ -70,6 +70,7 @@ async def list_runs(request: Request, caller: Authorized, server: Here) -> Respo
             offset=offset,
             limit=limit,
             ascending=list(order) == ["asc"],
+            timeout_seconds=server.settings.list_timeout_seconds,
         )
     return JsonResponse({"runs": [run_bodies.summary(run) for run in page.runs], "nextCursor": page.next_cursor})
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from assay import db
 from assay.runs import store
 from assay.runs.errors import InvalidCursorError
-from assay.runs.model import RunFilters, RunPage, RunSummary
+from assay.runs.model import RunFilters, RunPage
+from assay.runs.page_query import Page
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOMENT = struct.Struct(">q")
@@ -24,23 +25,26 @@ async def list_runs(  # one argument a facet of the page
     offset: int = 0,
     limit: int = 50,
     ascending: bool = False,
+    timeout_seconds: float,
 ) -> RunPage:
     """Read one page, newest first unless `ascending`; full whenever there are enough runs.
 
     Raises:
         InvalidCursorError: the cursor is not one of ours.
+        asyncpg.QueryCanceledError: a statement took longer than `timeout_seconds`.
     """
     after = None if cursor is None else _decoded(cursor)
-    found = await store.list_page(
-        tx, organization_id, filters, after=after, offset=offset, limit=limit + 1, ascending=ascending
-    )
+    wanted = Page(limit + 1, offset, after, ascending)
+    found = await store.list_places(tx, organization_id, filters, wanted, timeout_seconds=timeout_seconds)
     page = found[:limit]
-    return RunPage(page, _encoded(page[-1]) if len(found) > limit else None)
+    # Whether there is more is known from the places: a run may be deleted before its summary is read.
+    summaries = await store.summaries(tx, organization_id, [run_id for _, run_id in page])
+    return RunPage(summaries, _encoded(*page[-1]) if len(found) > limit else None)
 
 
-def _encoded(last: RunSummary) -> str:
-    moment = (last.created_at - _EPOCH) // _MICROSECOND
-    return base64.urlsafe_b64encode(_MOMENT.pack(moment) + last.id.encode()).decode().rstrip("=")
+def _encoded(created_at: datetime, run_id: str) -> str:
+    moment = (created_at - _EPOCH) // _MICROSECOND
+    return base64.urlsafe_b64encode(_MOMENT.pack(moment) + run_id.encode()).decode().rstrip("=")
 
 
 def _decoded(cursor: str) -> tuple[datetime, str]:

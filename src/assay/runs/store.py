@@ -3,29 +3,10 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import (
-    ColumnElement,
-    DateTime,
-    Float,
-    Select,
-    Text,
-    and_,
-    column,
-    func,
-    literal,
-    or_,
-    select,
-    table,
-    tuple_,
-    union_all,
-)
 
 from assay import db, engine, jsontext
 from assay.files import Artifact
 from assay.runs.model import (
-    SYSTEM,
     Failure,
     NewRun,
     Person,
@@ -35,6 +16,7 @@ from assay.runs.model import (
     RunSummary,
     sample_rank,
 )
+from assay.runs.page_query import Page, page_query
 
 _CREATE = """
 WITH created AS (
@@ -88,6 +70,8 @@ _EXPIRED = """
 SELECT runs.id, runs.organization_id FROM runs
 JOIN automations ON automations.id = runs.automation_id
 WHERE automations.retention_days IS NOT NULL
+  AND runs.organization_id = automations.organization_id AND runs.outcome IS NOT NULL
+  AND runs.created_at < now() - make_interval(days => automations.retention_days)  -- an index knows this one
   AND runs.completed_at < now() - make_interval(days => automations.retention_days)
 LIMIT $1
 """
@@ -198,61 +182,27 @@ async def delete(tx: db.Transaction, organization_id: str, run_id: str) -> Seque
 
 # --- lists
 
-_runs = table(
-    "runs",
-    *(
-        column(name, Text)
-        for name in [
-            "id",
-            "organization_id",
-            "automation_id",
-            "kind",
-            "status",
-            "trigger_type",
-            "triggered_by",
-            "version_label",
-            "mode",
-            "batch_id",
-            "example_id",
-        ]
-    ),
-    column("created_at", DateTime(timezone=True)),
-    column("completed_at", DateTime(timezone=True)),
-    column("sample_rank", Float),
-)
-_c = _runs.c
 
-MAX_ALTERNATIVES = 12
+# Filters differ too much in what they leave for one plan to fit all values; and starting parallel workers
+# takes longer than a page may.
+_LIST_SETTINGS = """
+SELECT set_config('statement_timeout', $1, true), set_config('plan_cache_mode', 'force_custom_plan', true),
+       set_config('max_parallel_workers_per_gather', '0', true)
+"""
 
 
-async def list_page(  # one argument a facet of the page
-    tx: db.Transaction,
-    organization_id: str,
-    filters: RunFilters,
-    *,
-    after: tuple[datetime, str] | None,
-    offset: int,
-    limit: int,
-    ascending: bool,
-) -> list[RunSummary]:
-    """Read up to `limit` runs in order of their creation, newest first unless `ascending`.
+async def list_places(
+    tx: db.Transaction, organization_id: str, filters: RunFilters, page: Page, *, timeout_seconds: float
+) -> list[tuple[datetime, str]]:
+    """Find the runs of a page, by creation time and id in this order, newest first unless it is ascending.
 
-    `after` is the last row of the page before.
+    The rest of the transaction keeps the time limit of each statement.
+
+    Raises:
+        asyncpg.QueryCanceledError: a statement took longer than `timeout_seconds`.
     """
-    order = (_c.created_at, _c.id) if ascending else (_c.created_at.desc(), _c.id.desc())
-    fixed = [_c.organization_id == organization_id, *_conditions(filters)]
-    if after is not None:
-        # literal() with types: the driver must not guess.
-        edge = tuple_(literal(after[0], DateTime(timezone=True)), literal(after[1], Text))
-        place = tuple_(_c.created_at, _c.id)
-        fixed.append(place > edge if ascending else place < edge)
-    branches = [
-        select(_c.id, _c.created_at).where(*fixed, *alternative).order_by(*order).limit(limit + offset)
-        for alternative in _alternatives(filters)
-    ]
-    page = _merged(branches, ascending=ascending).limit(limit).offset(offset)
-    found = await tx.fetch(page)
-    return await summaries(tx, organization_id, [row["id"] for row in found])
+    await tx.fetch(_LIST_SETTINGS, str(max(1, round(timeout_seconds * 1000))))
+    return [(row["created_at"], row["id"]) for row in await tx.fetch(page_query(organization_id, filters, page))]
 
 
 async def summaries(tx: db.Transaction, organization_id: str, run_ids: Sequence[str]) -> list[RunSummary]:
@@ -264,72 +214,10 @@ async def summaries(tx: db.Transaction, organization_id: str, run_ids: Sequence[
     return [found[run_id] for run_id in run_ids if run_id in found]
 
 
-def _conditions(filters: RunFilters) -> list[ColumnElement[bool]]:
-    """Conditions that need no order of their own."""
-    found: list[ColumnElement[bool]] = []
-    if filters.example_id_contains is not None:
-        found.append(_c.example_id.contains(filters.example_id_contains, autoescape=True))
-    if not filters.experiments:
-        found.append(_c.batch_id.is_(None))
-    if filters.created_after is not None:
-        found.append(_c.created_at >= filters.created_after)
-    if filters.created_before is not None:
-        found.append(_c.created_at <= filters.created_before)
-    if filters.completed_after is not None:
-        found.append(_c.completed_at >= filters.completed_after)
-    if filters.completed_before is not None:
-        # A run is created before it completes: the second condition lets the order's index start in the right place.
-        found.append(and_(_c.completed_at <= filters.completed_before, _c.created_at <= filters.completed_before))
-    if filters.ids is not None:
-        found.append(_c.id.in_(list(filters.ids)))
-    return found
-
-
-def _alternatives(filters: RunFilters) -> list[list[ColumnElement[bool]]]:
-    """Split the filters with several values into one list of plain equalities a combination.
-
-    An index gives the rows of one value in order, but not those of two: so each combination is
-    read from its own index and the sorted streams are merged.
-    """
-    combinations: list[list[ColumnElement[bool]]] = [[]]
-    for target, values in (
-        (_c.automation_id, filters.automations),
-        (_c.status, filters.statuses),
-        (_c.trigger_type, filters.triggers),
-        (_c.version_label, filters.version_labels),
-        (_c.mode, filters.modes),
-        (_c.batch_id, filters.batch_ids),
-        (_c.example_id, filters.example_ids),
-        (_c.kind, filters.kinds),
-    ):
-        if not values:
-            continue
-        if len(values) * len(combinations) > MAX_ALTERNATIVES:
-            combinations = [[*known, target.in_(list(values))] for known in combinations]
-        else:
-            combinations = [[*known, target == value] for known in combinations for value in values]
-    if filters.triggered_by:
-        people = [value for value in filters.triggered_by if value != SYSTEM]
-        nobody = SYSTEM in filters.triggered_by
-        condition = or_(*([_c.triggered_by.is_(None)] if nobody else []), *(_c.triggered_by == p for p in people))
-        combinations = [[*known, condition] for known in combinations]
-    return combinations
-
-
-def _merged(branches: Sequence[Select[Any, Any]], *, ascending: bool) -> Select[Any, Any]:
-    if len(branches) == 1:
-        return branches[0]
-    together = union_all(*(branch.subquery().select() for branch in branches)).subquery()
-    created, run = together.c.created_at, together.c.id
-    order = (created, run) if ascending else (created.desc(), run.desc())
-    return select(run, created).order_by(*order)
-
-
 async def count_in_flight(tx: db.Transaction) -> dict[str, int]:
     """Count unfinished runs by status, for metrics."""
-    active = [status.value for status in engine.RunStatus if not status.finished]
-    query = select(_c.status, func.count().label("runs")).where(_c.status.in_(active)).group_by(_c.status)
-    return {row["status"]: row["runs"] for row in await tx.fetch(query)}
+    rows = await tx.fetch("SELECT status, count(*) AS runs FROM runs WHERE outcome IS NULL GROUP BY status")
+    return {row["status"]: row["runs"] for row in rows}
 
 
 # --- rows to values
