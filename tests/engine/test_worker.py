@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 import pytest
-from tests.engine.stage import QUICK, Doors, Stage, claim, completes, eventually, step
+from pgqueuer.domain.models import Job
+from tests.engine.stage import QUICK, Doors, Stage, claim, completes, eventually, pick, step
 
 from assay import engine, ids
 
@@ -249,14 +250,13 @@ async def test_a_run_that_stands_in_no_queue_is_queued_again(stage: Stage) -> No
 # --- the database goes away
 
 
-async def test_runs_go_on_through_the_loss_of_every_connection(stage: Stage) -> None:
+async def test_runs_go_on_through_an_outage_longer_than_the_heartbeat(stage: Stage) -> None:
     doors = Doors()
-    async with stage.working(doors, PATIENT), stage.working(doors, PATIENT):
+    rarely_beating = engine.WorkerLimits(concurrency=8, heartbeat=6.0, grace=30.0)
+    async with stage.working(doors, rarely_beating), stage.working(doors, rarely_beating):
         run_ids = [await stage.start() for _ in range(6)]
         await doors.until_inside(*run_ids)
         for _ in range(2):
-            await stage.cut_connections()
-            # As if the outage had lasted longer than the heartbeat.
             await stage.cut_connections("UPDATE pgqueuer SET heartbeat = now() - interval '1 hour'")
             later = await stage.start()
             await doors.until_inside(later)
@@ -264,6 +264,27 @@ async def test_runs_go_on_through_the_loss_of_every_connection(stage: Stage) -> 
         doors.open()
         assert set((await stage.finished(run_ids)).values()) == {"completed"}
     assert sorted(doors.entries) == sorted((run_id, 1) for run_id in run_ids)
+
+
+async def test_a_run_that_comes_again_to_the_worker_that_has_it_waits_there(stage: Stage) -> None:
+    doors = Doors()
+    worker = engine.Worker(stage.database, doors, QUICK)
+    run_id = await stage.start()
+    first = asyncio.create_task(worker._deliver_job(await picked_job(stage, run_id)))
+    await doors.until_inside(run_id)
+    again = asyncio.create_task(worker._deliver_job(await picked_job(stage, run_id)))
+    doors.let_out(run_id)
+    await asyncio.gather(first, again)
+    assert doors.entries == [(run_id, 1)]
+    assert await stage.status(run_id) == "completed"
+    assert (await stage.run(run_id))["lost_deliveries"] == 0
+
+
+async def picked_job(stage: Stage, run_id: str) -> Job:
+    await pick(stage.database, run_id)
+    row = await stage.job(run_id)
+    assert row is not None
+    return Job.model_validate(dict(row))
 
 
 # --- limits

@@ -76,6 +76,7 @@ class Worker:
     _solitude: Solitude = field(default_factory=Solitude)
     _active: dict[str, _Delivery] = field(default_factory=dict[str, _Delivery])
     _manager: QueueManager | None = None
+    _listened: bool = False
     _reconnecting: bool = False
     _stopping: bool = False
 
@@ -199,6 +200,10 @@ class Worker:
             self._active[run_id].cancelled.set()
 
     async def _after_reconnect(self) -> None:
+        # The queue's own listening connection is most likely lost as well, and it would take 20 seconds to notice.
+        if self._listened and self._manager is not None:
+            self._manager.shutdown.set()
+        self._listened = True
         await self._read_limits()
         if not self._active:
             return
