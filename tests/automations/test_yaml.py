@@ -50,6 +50,12 @@ def test_scalars_follow_the_core_schema(written: str, meant: object) -> None:
     assert (value, type(value)) == (meant, type(meant))
 
 
+def test_a_folded_text_holds_nothing_but_what_was_written() -> None:
+    assert value_of("a: >-\n  one\n  two\n\n  three\n    four\n") == {"a": "one two\nthree\n  four"}
+    assert value_of("a: |\n  one\n  two\n") == {"a": "one\ntwo\n"}
+    assert value_of('a: "\\a"\n') == {"a": "\a"}
+
+
 def test_keys_are_text() -> None:
     assert value_of("1: a\ntrue: b\nnull: c\n") == {"1": "a", "true": "b", "null": "c"}
 

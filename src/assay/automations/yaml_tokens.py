@@ -55,13 +55,16 @@ def tokens(text: str) -> Iterator[Token]:
 def _token(kind: Kind, event: Any) -> Token:
     start = event.start_mark
     tag = getattr(event, "tag", None)
+    style = getattr(event, "style", None)
+    value = str(getattr(event, "value", ""))
     return Token(
         kind=kind,
         position=Position(start.line + 1, start.column + 1),
         begin=start.index,
         end=event.end_mark.index,
-        value=str(getattr(event, "value", "")),
+        # The library marks with BEL where a folded text was folded; YAML itself allows no BEL there.
+        value=value.replace("\a", "") if style == ">" else value,
         anchor=getattr(event, "anchor", None),
         tag=None if tag is None else str(tag),
-        style=getattr(event, "style", None),
+        style=style,
     )
