@@ -126,6 +126,13 @@ async def test_a_file_of_another_organization_is_not_found(idle_desk: Desk) -> N
         await idle_desk.start(flow, {"document": {"$fileId": secret.id}})
 
 
+async def test_base_64_may_be_broken_into_lines(idle_desk: Desk) -> None:
+    flow = await idle_desk.push([SET], inputs=[FILE])
+    broken = {"$inline": {"filename": "a.txt", "base64": " aGVs\r\nbG8=\n"}}
+    run = await idle_desk.read(await idle_desk.start(flow, {"document": broken}))
+    assert await idle_desk.artifact(run, "input/document/a.txt") == b"hello"
+
+
 async def test_a_default_file_is_taken_like_one_that_was_sent(idle_desk: Desk) -> None:
     flow = await idle_desk.push([SET], inputs=[{**FILE, "required": False, "default": inline("default")}])
     run_id = await idle_desk.start(flow)

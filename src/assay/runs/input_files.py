@@ -161,7 +161,8 @@ async def _stored_inline(
     values = inline if isinstance(inline, dict) else {}
     encoded, filename, mime = values.get("base64"), values.get("filename"), values.get("mimeType")
     try:
-        content = base64.b64decode(encoded, validate=True) if isinstance(encoded, str) else None
+        # Tools break long lines; white space means nothing.
+        content = base64.b64decode("".join(encoded.split()), validate=True) if isinstance(encoded, str) else None
     except (binascii.Error, ValueError):
         content = None
     if content is None:
