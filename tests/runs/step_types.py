@@ -104,6 +104,8 @@ class Returns(Step):
             for _ in range(180):
                 value = [value]
             return value
+        if self.way == "crash":
+            raise KeyError(self.way)
         if self.way == "large":
             return "x" * (33 * 1024**2)
         if self.way == "half":

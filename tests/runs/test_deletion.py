@@ -21,7 +21,6 @@ async def rows_of(desk: Desk, run_id: str) -> dict[str, int]:
             for row in tables
         }
         counted["runs"] = await tx.fetch_value("SELECT count(*) FROM runs WHERE id = $1", run_id)
-        counted["pgqueuer"] = await tx.fetch_value("SELECT count(*) FROM pgqueuer WHERE dedupe_key = $1", run_id)
     return counted
 
 

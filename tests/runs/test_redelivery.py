@@ -13,7 +13,7 @@ from assay import automations, db, engine, files, runs
 Named = tuple[str, Gate]
 
 
-class KilledError(Exception):
+class KilledError(BaseException):
     """The worker is gone, just after a step was recorded."""
 
 

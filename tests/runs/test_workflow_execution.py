@@ -143,6 +143,14 @@ async def test_a_failure_inside_a_branch_names_the_inner_step(desk: Desk) -> Non
     assert run.usage == {"llmCallCount": 1}
 
 
+async def test_a_step_that_breaks_fails_with_its_name_and_without_its_secrets(desk: Desk) -> None:
+    run = await desk.run(await desk.push([{"name": "a", "type": "test.return", "with": {"way": "crash"}}]))
+    assert run.failure is not None
+    assert (run.failure.code, run.failure.step, run.failure.category) == ("internal_error", "a", "unknown")
+    assert "crash" not in run.failure.message
+    assert marked(await desk.steps(run)) == [("a", "failure")]
+
+
 async def test_a_template_that_cannot_be_resolved_names_step_and_expression(desk: Desk) -> None:
     flow = await desk.push([set_step("a", v=1), set_step("b", v="{{ steps.a.output.nothing.more }}")])
     run = await desk.run(flow)

@@ -1,6 +1,7 @@
 """How a workflow's steps are executed: in order, each one once, from wherever an earlier delivery got to."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from assay import automations, clock, engine, expressions, jsontext, steps
 from assay.errors import AssayError, ErrorKind
 from assay.runs.overrides import OverrideMode, merged, override_mode
 from assay.runs.step_context import RunCancelledError, Services, StepRunContext
+
+log = logging.getLogger(__name__)
 
 MAX_TRACED_INPUT = 256 * 1024
 MAX_OUTPUT = 32 * 1024**2
@@ -185,11 +188,19 @@ class WorkflowExecution:
         except RunCancelledError:
             await self._record(attempt, "cancelled")
             raise
+        except engine.SupersededError:
+            raise
         except (AssayError, ValueError) as error:
-            failure = _as_step_error(error)
-            await self._record(attempt, "failure", error=failure)
-            raise _StepFailedError(spec.name, failure) from error
+            raise await self._failed(attempt, _as_step_error(error)) from error
+        except Exception as error:
+            log.exception("The step %r of run %s failed inside assay.", spec.name, self.claim.run_id)
+            message = "assay itself failed while it ran this step; the server's log says more."
+            raise await self._failed(attempt, steps.StepError("internal_error", message)) from error
         return True, output
+
+    async def _failed(self, attempt: _Attempt, error: steps.StepError) -> _StepFailedError:
+        await self._record(attempt, "failure", error=error)
+        return _StepFailedError(attempt.spec.name, error)
 
     async def _output_of(self, attempt: _Attempt) -> JsonValue:
         kind = steps.catalogue()[attempt.spec.type_name]
