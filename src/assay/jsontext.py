@@ -15,8 +15,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 _SUSPICIOUS = ("\\u0000", "NaN", "Infinity")
 
-# The library writes up to 254 levels and reads up to 200. Wrapping a value before it is written finds what is nested
-# too deeply without looking at every value.
+# The library writes up to 254 levels and reads up to 200.
 MAX_LEVELS = 150
 _WRAPPING = 254 - MAX_LEVELS
 
@@ -27,10 +26,10 @@ def dump(value: Any) -> str:
     Raises:
         ValueError: the value is not JSON, holds NaN or infinity, or is nested deeper than 150 levels.
     """
-    wrapped = value
-    for _ in range(_WRAPPING):
-        wrapped = [wrapped]
-    return write(wrapped)[_WRAPPING:-_WRAPPING]
+    text = write(value)
+    if text.count("[") + text.count("{") > MAX_LEVELS:
+        _refuse_deep(value)
+    return text
 
 
 def write(value: Any) -> str:
@@ -61,6 +60,13 @@ def load(text: str | None) -> Any:
 def storable_text(text: str) -> str:
     """Replace what the database cannot hold."""
     return _UNSTORABLE.sub(REPLACEMENT, text)
+
+
+def _refuse_deep(value: Any) -> None:
+    # Wrapped so often, the library itself finds what is nested too deeply, faster than a walk would.
+    for _ in range(_WRAPPING):
+        value = [value]
+    write(value)
 
 
 def _write_carefully(value: Any) -> str:

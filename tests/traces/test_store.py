@@ -41,7 +41,7 @@ async def test_steps_come_in_the_order_they_ran_with_their_payloads(
         {"tokens": 2},
     )
     assert list(first.output) == ["b", "a"]  # type: ignore[arg-type]
-    assert (first.input, first.error, first.scope, first.attempts) == (None, None, [], 1)
+    assert (first.input, first.error, first.scope) == (None, None, [])
     assert first.duration_ms == 1.234
     assert (second.status, second.skipped_reason, second.output) == ("skipped", "condition", None)
 

@@ -1,7 +1,7 @@
 """A run's life as a list of events, told from its row, its steps and what the engine noted.
 
 Event types: `run.created`, `run.started`, `step.completed`, `step.failed`, `step.skipped`,
-`step.cancelled`, `run.redelivered`, `run.cancel_requested`, and `run.completed`, `run.failed`,
+`step.cancelled`, `step.waiting`, `run.redelivered`, `run.cancel_requested`, and `run.completed`, `run.failed`,
 `run.cancelled` or `run.rejected` at the end.
 """
 
@@ -11,6 +11,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
+from assay.engine import FINISHED
 from assay.runs.model import RunDetail
 from assay.traces import NotedEvent, StepTrace
 
@@ -19,7 +20,10 @@ _STEP_EVENTS = {
     "failure": "step.failed",
     "skipped": "step.skipped",
     "cancelled": "step.cancelled",
+    "waiting": "step.waiting",
 }
+
+_PLACES = {"run.created": 0, **{f"run.{status.value}": 2 for status in FINISHED}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +38,9 @@ class Event:
 
 
 def timeline(run: RunDetail, steps: Sequence[StepTrace], noted: Sequence[NotedEvent]) -> list[Event]:
-    """Tell a run's life in order of time."""
+    """Tell a run's life in order of time; it begins and ends as it did, whatever the clocks of its workers say."""
     told = [*_of_run(run), *map(_of_step, steps), *map(_of_note, noted)]
-    return sorted(told, key=lambda event: event.at)
+    return sorted(told, key=lambda event: (_PLACES.get(event.type, 1), event.at))
 
 
 def _of_run(run: RunDetail) -> Iterator[Event]:
