@@ -43,6 +43,7 @@ _runs = table(
     column("created_at", DateTime(timezone=True)),
     column("completed_at", DateTime(timezone=True)),
     column("in_experiment", Boolean),
+    column("took_long", Boolean),
     *(
         column(name, Text)
         for name in [
@@ -64,9 +65,12 @@ _runs = table(
 _automations = table("automations", *(column(name, Text) for name in ("id", "organization_id", "kind")))
 _c = _runs.c
 
-# As the schema's index writes it.
-_TOOK_LONG: ColumnElement[bool] = literal_column("completed_at - created_at > interval '15 minutes'", Boolean)
 _LONG = timedelta(minutes=15)
+"""As in the schema's `took_long`."""
+
+# Ended runs always have a `completed_at`. A range of it beside one of `created_at` would be taken for independent, and
+# so for far fewer runs than there are; of an expression nothing is assumed.
+_completed: ColumnElement[datetime] = literal_column("coalesce(completed_at, created_at)", DateTime(timezone=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ def _ended(
         return []
     since: list[ColumnElement[bool]] = []
     if filters.completed_after is not None:
-        since = [_c.completed_at >= filters.completed_after, _c.created_at >= filters.completed_after - _LONG]
+        since = [_completed >= filters.completed_after, _c.created_at >= filters.completed_after - _LONG]
     exact = [
         (target, values)
         for target, values in [(_c.outcome, outcomes), (_c.mode, filters.modes), *_exact(filters)]
@@ -165,7 +169,7 @@ def _long(
     began_before = _c.created_at < filters.completed_after - _LONG
     outcomes, _ = _divided(filters.statuses)
     ended = _c.outcome.in_(outcomes) if filters.statuses else _c.outcome.is_not(None)
-    return [_first(page, _TOOK_LONG, began_before, ended, *always, *_plain(organization_id, filters))]
+    return [_first(page, _c.took_long, began_before, ended, *always, *_plain(organization_id, filters))]
 
 
 def _merged(
@@ -223,8 +227,9 @@ def _times(filters: RunFilters, page: Page) -> list[ColumnElement[bool]]:
     if filters.created_before is not None:
         found.append(_c.created_at <= filters.created_before)
     if filters.completed_before is not None:
-        # A run is created before it completes: the second condition lets the streams start in the right place.
-        found.append(and_(_c.completed_at <= filters.completed_before, _c.created_at <= filters.completed_before))
+        # A run is created before it completes: the last condition lets the streams start in the right place.
+        found.append(and_(_c.outcome.is_not(None), _completed <= filters.completed_before))
+        found.append(_c.created_at <= filters.completed_before)
     return found
 
 

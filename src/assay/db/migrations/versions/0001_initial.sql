@@ -153,6 +153,7 @@ CREATE TABLE runs (
     created_at           timestamptz NOT NULL DEFAULT clock_timestamp(),
     started_at           timestamptz,
     completed_at         timestamptz,
+    took_long            boolean GENERATED ALWAYS AS (completed_at - created_at > interval '15 minutes') STORED,
     cancel_requested_at  timestamptz,
     schema_valid         boolean,
     error                text,
@@ -196,8 +197,7 @@ CREATE INDEX runs_by_batch ON runs (organization_id, batch_id, created_at DESC, 
 CREATE INDEX runs_by_example ON runs (organization_id, example_id, created_at DESC, id DESC)
     INCLUDE (automation_id, outcome, mode, in_experiment, trigger_type, started_by, version_label, completed_at)
     WHERE example_id IS NOT NULL;
-CREATE INDEX runs_that_took_long ON runs (organization_id, completed_at)
-    WHERE completed_at - created_at > interval '15 minutes';
+CREATE INDEX runs_that_took_long ON runs (organization_id, completed_at) WHERE took_long;
 -- Sooner than usual: lists read indexes alone only where the rows have been vacuumed.
 ALTER TABLE runs SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_insert_scale_factor = 0.05,
     autovacuum_analyze_scale_factor = 0.02);
