@@ -34,8 +34,8 @@ FIND_ANSWER = "SELECT answer FROM model_answers WHERE run_id = $1 AND step_key =
 
 # The run may have been deleted while its model was thinking.
 KEEP_ANSWER = """
-INSERT INTO model_answers (run_id, step_key, question, answer)
-SELECT id, $2, $3, $4 FROM runs WHERE id = $1
+INSERT INTO model_answers (run_id, organization_id, step_key, question, answer)
+SELECT id, organization_id, $2, $3, $4 FROM runs WHERE id = $1
 ON CONFLICT DO NOTHING
 """
 

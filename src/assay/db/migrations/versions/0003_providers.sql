@@ -18,10 +18,11 @@ CREATE UNIQUE INDEX providers_default ON providers (organization_id) WHERE is_de
 
 -- Answers that were paid for, committed as they come: a step that is run again after a crash does not ask again.
 CREATE TABLE model_answers (
-    run_id      text NOT NULL REFERENCES runs ON DELETE CASCADE,
-    step_key    text NOT NULL,
-    question    bytea NOT NULL,                      -- SHA-256 of provider, model and question
-    answer      json NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT now(),
+    run_id           text NOT NULL REFERENCES runs ON DELETE CASCADE,
+    organization_id  text NOT NULL,
+    step_key         text NOT NULL,
+    question         bytea NOT NULL,                 -- SHA-256 of provider, model and question
+    answer           json NOT NULL,
+    created_at       timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (run_id, step_key, question)
 );
