@@ -29,7 +29,7 @@ def nothing_stays(served: Served, world: Mapping[str, str]) -> Generator[None]:
 async def _rows(server: api.Server) -> dict[str, int]:
     async with server.database.transaction() as tx:
         named = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-        tables = [row["relname"] for row in await tx.fetch(named)]
+        tables = [row["relname"] for row in await tx.fetch(f"{named} AND relname NOT LIKE 'pgqueuer%'")]
         return {name: await tx.fetch_value(f"SELECT count(*) FROM {name}") for name in tables}
 
 

@@ -68,11 +68,12 @@ async def start_run(request: Request, caller: Authorized, server: Here) -> Respo
         key = _idempotency_key(request, asked, version)
         with server.waiting_room.place(run_id) as waiter:
             async with server.database.transaction() as tx:
-                choice = await rollouts.which_version(tx, caller.organization_id, asked.body.target, version)
                 wanted = _request(request, caller, asked)
-                runs.check_trigger(choice.automation, wanted.trigger_type)
+                # Before all else: what was started once is answered, whatever was switched off since.
                 earlier = key and await runs.replayed(tx, caller.organization_id, run_id, key)
                 if not earlier:
+                    choice = await rollouts.which_version(tx, caller.organization_id, asked.body.target, version)
+                    runs.check_trigger(choice.automation, wanted.trigger_type)
                     await runs.start(tx, server.blobs, caller.organization_id, run_id, choice.chosen, wanted)
             if not earlier:
                 finished = await waiter.wait(_hold(server, wait))
@@ -139,8 +140,9 @@ async def _replay(request: Request, caller: access.Caller, server: Server, earli
     with server.waiting_room.place(earlier) as waiter:
         async with server.database.single_statement() as tx:
             run = await runs.get(tx, caller.organization_id, earlier)
-        finished = run is not None and run.summary.status.finished
-        finished = finished or await waiter.wait(_hold(server, wait))
+        if run is None:
+            raise runs.RunNotFoundError
+        finished = run.summary.status.finished or await waiter.wait(_hold(server, wait))
     response = await answer(request, caller, server, earlier, waited=wait > 0 or finished, finished=finished)
     response.headers["Idempotency-Replayed"] = "true"
     return response
@@ -192,7 +194,7 @@ def _with_files(body: StartBody) -> StartBody:
 def _request(request: Request, caller: access.Caller, asked: _Start) -> runs.StartRequest:
     body = asked.body
     mode = body.mode or (body.metadata or {}).get("mode") or "live"
-    if mode not in {"live", "shadow", "eval"}:
+    if mode not in ("live", "shadow", "eval"):
         if body.mode is not None:
             message = "mode is live, shadow or eval."
             raise InvalidValueError(message, field="mode")
@@ -201,7 +203,7 @@ def _request(request: Request, caller: access.Caller, asked: _Start) -> runs.Sta
         input=body.input,
         trigger_type=trigger_type(request),
         triggered_by=caller.user_id,
-        mode=cast("runs.RunMode", mode),
+        mode=mode,
         overrides=cast("JsonValue", _checked_overrides(body.overrides)),
         metadata=cast("JsonValue", body.metadata),
         routing_key=body.routing_key,
