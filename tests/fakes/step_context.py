@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import JsonValue
 from typing_extensions import override
 
-from assay import documents
+from assay import documents, providers
 from assay.steps import BlockResult, LocalFile, ScopeEntry, StepContext, StepError
 
 RunBlock = Callable[[str, Mapping[str, JsonValue]], Awaitable[Mapping[str, JsonValue]]]
@@ -27,6 +27,8 @@ class FakeStepContext(StepContext):
     files: dict[str, LocalFile] = field(default_factory=dict)
     run_inner: RunBlock = run_nothing
     document_parser: documents.Parser | None = None
+    answering: providers.Model | None = None
+    requested_models: list[str | None] = field(default_factory=list)
     name: str = "step"
     artifacts: dict[str, bytes] = field(default_factory=dict)
     usage: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -54,6 +56,13 @@ class FakeStepContext(StepContext):
     def parser(self) -> documents.Parser:
         assert self.document_parser is not None, "this test gave no parser"
         return self.document_parser
+
+    @override
+    async def model(self, requested: str | None) -> providers.Model:
+        self.requested_models.append(requested)
+        if self.answering is None:
+            raise providers.ProviderNotConfiguredError
+        return self.answering
 
     @override
     async def open_file(self, reference: JsonValue) -> LocalFile:

@@ -102,13 +102,5 @@ async def test_what_names_no_file_of_the_run_is_refused(context: FakeStepContext
     assert failed.value.code == "file_required"
 
 
-async def test_vision_is_refused_before_and_while_a_run(context: FakeStepContext) -> None:
-    step = AiParse.model_validate({"input": {"$file": "input/a.pdf"}, "parseMode": "vision"})
-    assert [(path, code) for path, _, code in step.problems()] == [("parseMode", "parse_mode_unavailable")]
-    with pytest.raises(StepError) as failed:
-        await step.run(context)
-    assert failed.value.code == "parse_mode_unavailable"
-
-
 def test_a_parsed_document_is_committed_at_once() -> None:
     assert AiParse.effect is Effect.READ

@@ -122,6 +122,9 @@ class _OpenAiConnection:
 
     async def ask(self, model: str, question: Question) -> Answer:
         body: dict[str, Any] = {"model": model, "messages": [_message(said) for said in question.messages]}
+        if question.schema is not None and self._kind.structured_output != "json_schema":
+            form = json.dumps(question.schema, ensure_ascii=False)
+            body["messages"].insert(0, {"role": "system", "content": f"Answer with JSON of this schema: {form}"})
         if self._kind.send_temperature:
             body["temperature"] = 0
         if question.tools:

@@ -8,14 +8,38 @@ from typing_extensions import override
 
 from assay import documents
 from assay.errors import AssayError
-from assay.steps.base import Effect, FailureCategory, Step, StepContext, StepError
+from assay.steps.answer_form import fixed_form
+from assay.steps.asking import Task, all_answers, answer_to, file_error, model_for
+from assay.steps.base import Effect, Step, StepContext, StepError
+from assay.steps.page_pictures import open_pictures, pages_shown
 
-_VISION_CODE = "parse_mode_unavailable"
-_VISION_MESSAGE = "Reading with a model (vision) is not available yet; use native-or-ocr, native or ocr."
-
-_CATEGORIES: Mapping[str, FailureCategory] = {
-    "document_timeout": "timeout",
-    "document_parser_unavailable": "temporarily_unavailable",
+_PAGES_FORM = fixed_form(
+    {
+        "type": "object",
+        "properties": {
+            "pages": {
+                "type": "array",
+                "description": "One entry for each picture, in their order.",
+                "items": {
+                    "type": "object",
+                    "properties": {"text": {"type": "string", "description": "All text of the page."}},
+                    "required": ["text"],
+                    "additionalProperties": False,
+                },
+            }
+        },
+        "required": ["pages"],
+        "additionalProperties": False,
+    }
+)
+_READ = (
+    "Each picture is a page of a document. Write down all text that stands on it, in reading order, word for word; "
+    "leave nothing out and correct nothing."
+)
+_FORMATS: Mapping[str, str] = {
+    "plain": "Write plain text; rows of a table stay on one line.",
+    "markdown": "Write Markdown, with headings, lists and tables.",
+    "html": "Write HTML without a head, with headings, lists and tables.",
 }
 
 
@@ -50,10 +74,11 @@ class AiParse(Step):
             "metadata": {"type": "object", "description": "What the file says about itself."},
             "parserType": {
                 "type": "string",
-                "description": "`ocr` if any page was read by OCR, else the kind of file: plaintext, office, pdf…",
+                "description": "`llm-vision` or `ocr` if any page was read so, else the kind of file: office, pdf…",
             },
+            "model": {"type": "string", "description": "The model that read the pages, with `vision`."},
             "processingStrategy": {
-                "enum": ["native", "ocr", "hybrid"],
+                "enum": ["native", "ocr", "hybrid", "vision"],
                 "description": "`hybrid`: some pages had text of their own, others were read by OCR.",
             },
             "words": {
@@ -89,17 +114,45 @@ output:
         default="native-or-ocr",
         alias="parseMode",
         description="`native` takes the text that the file brings along, `ocr` reads the page images, `native-or-ocr` "
-        "reads only those pages by OCR that bring no text. `vision` (a model looks at the pages) is not available yet.",
+        "reads only those pages by OCR that bring no text. `vision` lets a model look at the pages of a PDF or image.",
+    )
+    llm_model: str | None = Field(
+        default=None,
+        max_length=400,
+        alias="llmModel",
+        description="With `vision`: name of a model, or provider/model; else the workflow's default.",
+    )
+    prompt: str = Field(
+        default="", max_length=100_000, description="With `vision`: what the model should know about the document."
+    )
+    output_format: Literal["plain", "markdown", "html"] = Field(
+        default="plain", alias="outputFormat", description="With `vision`: the form in which the model writes."
+    )
+    pages_per_batch: int = Field(
+        default=5, ge=1, le=20, alias="pagesPerBatch", description="With `vision`: how many pages one question shows."
+    )
+    max_concurrency: int = Field(
+        default=3, ge=1, le=10, alias="maxConcurrency", description="With `vision`: questions under way at once."
+    )
+    pdf_render_scale: float = Field(
+        default=2.0,
+        ge=1,
+        le=4,
+        alias="pdfRenderScale",
+        description="With `vision`: how large pages of a PDF are shown; 1 is 72 dpi.",
+    )
+    image_quality: int = Field(
+        default=85, ge=1, le=100, alias="imageQuality", description="With `vision`: quality of the JPEG pictures."
     )
 
     @override
-    def problems(self) -> Sequence[tuple[str, str, str]]:
-        return [("parseMode", _VISION_MESSAGE, _VISION_CODE)] if self.parse_mode == "vision" else ()
+    def effect_now(self) -> Effect:
+        return Effect.PAID if self.parse_mode == "vision" else Effect.READ
 
     @override
     async def run(self, context: StepContext) -> JsonValue:
         if self.parse_mode == "vision":
-            raise StepError(_VISION_CODE, _VISION_MESSAGE, category="validation")
+            return await self._look(context)
         parsed = await self._parse(context, self.parse_mode)
         if parsed.ocr_pages:
             context.add_usage(ocrPagesProcessed=parsed.ocr_pages)
@@ -121,8 +174,35 @@ output:
                 file.path, filename=file.filename, content_type=file.content_type, mode=mode
             )
         except AssayError as error:
-            category = _CATEGORIES.get(error.code, "validation")
-            raise StepError(error.code, error.message, category=category, hint=error.hint) from error
+            raise file_error(error) from error
+
+    async def _look(self, context: StepContext) -> JsonValue:
+        model = await model_for(context, provider=None, model=self.llm_model)
+        pictures = await open_pictures(context, self.input)
+        numbers = range(pictures.page_count)
+        batches = [numbers[at : at + self.pages_per_batch] for at in range(0, len(numbers), self.pages_per_batch)]
+
+        async def read(batch: Sequence[int]) -> list[str]:
+            shown = await pages_shown(context, pictures, batch, scale=self.pdf_render_scale, quality=self.image_quality)
+            instructions = " ".join(filter(None, [_READ, _FORMATS[self.output_format], self.prompt]))
+            answer = await answer_to(context, model, Task(instructions, pictures=shown), _PAGES_FORM)
+            texts = [str(page["text"]) for page in cast("list[dict[str, JsonValue]]", answer["pages"])]
+            if len(texts) != len(batch):
+                message = f"The model was shown {len(batch)} pages and wrote down {len(texts)}."
+                raise StepError("invalid_provider_output", message, category="invalid_provider_output")
+            return texts
+
+        jobs = [lambda batch=batch: read(batch) for batch in batches]
+        texts = [text for batch in await all_answers(jobs, at_once=self.max_concurrency) for text in batch]
+        return {
+            "text": "\n\n".join(texts),
+            "pages": [{"pageIndex": index, "text": text} for index, text in enumerate(texts)],
+            "pageCount": len(texts),
+            "metadata": {},
+            "parserType": "llm-vision",
+            "processingStrategy": "vision",
+            "model": model.name,
+        }
 
 
 def _page(page: documents.Page) -> JsonValue:
