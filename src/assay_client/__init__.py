@@ -25,6 +25,7 @@ from assay_client.errors import (
 )
 from assay_client.files import Files
 from assay_client.keys import Keys
+from assay_client.providers import Providers
 from assay_client.runs import Runs
 from assay_client.uploads import FileSource, Upload
 
@@ -44,6 +45,7 @@ __all__ = [
     "Keys",
     "Limits",
     "NotFoundError",
+    "Providers",
     "RateLimitedError",
     "Runs",
     "ServerError",

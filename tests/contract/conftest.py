@@ -47,6 +47,8 @@ def world(http: httpx.Client) -> Mapping[str, Any]:
     run, other = (http.post("/runs", json=body, params={"wait_for_completion": 20}).json() for _ in range(2))
     file = http.post("/files", files={"file": ("a.txt", b"text")}).json()
     key = http.post("/keys", json={"name": "spare"}).json()
+    nowhere = {"name": "spare", "baseUrl": "http://127.0.0.1:9/v1", "models": ["tiny"]}
+    provider = http.post("/providers", json=nowhere).json()
     return {
         "automation_id": pushed["automation"]["id"],
         "version_id": pushed["version"]["id"],
@@ -55,4 +57,5 @@ def world(http: httpx.Client) -> Mapping[str, Any]:
         "path": "output/note/note.txt",
         "file_id": file["id"],
         "key_id": key["id"],
+        "provider_id": provider["id"],
     }

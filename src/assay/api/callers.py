@@ -5,7 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from assay import access, db, engine, files
+from assay import access, db, engine, files, providers
 from assay.errors import NotFoundError
 from assay.settings import Settings
 
@@ -21,6 +21,7 @@ class Server:
     blobs: files.Blobs
     waiting_room: engine.WaitingRoom
     limiter: access.RateLimiter
+    models: providers.Models
 
 
 def server_of(request: Request) -> Server:

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Place] = {
     "status": Place(RUNS, "status", "status", "Say which server answers, and as whom."),
     "workflow": Place(WORKFLOWS, "workflows", "app", "Write workflows: validate, push, pull, list, versions, promote."),
     "automations": Place(WORKFLOWS, "automations", "app", "Look at automations; switch triggers, set limits."),
+    "providers": Place(WORKFLOWS, "providers", "app", "Add, list, test and remove model providers."),
     "steps": Place(WORKFLOWS, "steps", "app", "Look up the step types that workflows are made of."),
     "serve": Place(
         SERVER, "server", "serve", "Run the server, its database if you have none of your own, and a worker."

@@ -17,7 +17,7 @@ Category = Literal[
 
 _ADD = (
     "Add one: assay providers add --name NAME --model MODEL --key-variable OPENAI_API_KEY "
-    "(--base-url URL for any other OpenAI-compatible server)."
+    "(--url URL for any other OpenAI-compatible server)."
 )
 
 

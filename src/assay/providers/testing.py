@@ -1,12 +1,17 @@
 """What it means that a provider works: it answers a small question in the form it was asked for."""
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
 
 from assay.errors import AssayError
 from assay.providers.connecting import Models
+from assay.providers.errors import ProviderError
 from assay.providers.model import Answer, Message, Question
+
+MAX_SECONDS = 40.0
+"""Whoever waits for a trial gives up after a minute."""
 
 _QUESTION = Question(
     messages=(Message("user", 'Answer with the JSON object {"ready": true} and nothing else.'),),
@@ -33,9 +38,13 @@ async def try_out(models: Models, organization_id: str, name: str) -> Trial:
     started = time.perf_counter()
     model_name, error = name, None
     try:
-        model = await models.model(organization_id, requested=name)
-        model_name = model.name
-        error = _problem(await model.ask(_QUESTION))
+        async with asyncio.timeout(MAX_SECONDS):
+            model = await models.model(organization_id, requested=name)
+            model_name = model.name
+            error = _problem(await model.ask(_QUESTION))
+    except TimeoutError:
+        message = f"There was no answer within {MAX_SECONDS:g} seconds."
+        error = ProviderError("provider_timeout", message, category="timeout")
     except AssayError as failure:
         error = failure
     return Trial(model_name, round((time.perf_counter() - started) * 1000, 1), error)
