@@ -1,0 +1,1 @@
+"""Measurements of assay as its users run it: `python -m bench`."""

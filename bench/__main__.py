@@ -1,0 +1,77 @@
+"""`python -m bench`: measure everything once, and print one table."""
+
+import asyncio
+import os
+import platform
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from assay import clock
+from assay.db import embedded
+from bench import listing, running
+from bench.report import Measure, show, write_markdown
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured."""
+
+    requests: int
+    runs: int
+    past: int
+    rounds: int
+    every: int
+    settle: float
+
+
+FULL = Size(requests=400, runs=4000, past=1_000_000, rounds=40, every=1, settle=5)
+QUICK = Size(requests=10, runs=50, past=2000, rounds=1, every=25, settle=0.5)
+
+
+def main(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="Only show that it works: the figures mean little.")] = False,
+    past: Annotated[int | None, typer.Option(help="How many runs the lists are measured on.")] = None,
+    runs: Annotated[int | None, typer.Option(help="How many runs each number of workers is measured with.")] = None,
+    cache: Annotated[Path, typer.Option(help="Where the past is kept between calls.")] = Path("build/bench"),
+    markdown: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+    only: Annotated[str | None, typer.Option(help="Measure only `running` or only `listing`.")] = None,
+) -> None:
+    """Measure start-up, memory, latency, throughput and lists, each with the machine's floor beside it."""
+    chosen = QUICK if quick else FULL
+    size = replace(chosen, runs=runs or chosen.runs, past=past or chosen.past)
+    measures = uvloop.run(_measure(size, cache, only))
+    show(measures)
+    if markdown is not None:
+        write_markdown(measures, markdown, _conditions())
+
+
+async def _measure(size: Size, cache: Path, only: str | None) -> list[Measure]:
+    found: list[Measure] = []
+    if only != "listing":
+        folder = Path(tempfile.mkdtemp(prefix="assay-bench-"))
+        folder.chmod(0o711)  # as root, the database's account must pass through
+        try:
+            found += await running.measure(folder / "data", requests=size.requests, runs=size.runs, settle=size.settle)
+        finally:
+            await asyncio.to_thread(embedded.remove, folder / "data")
+            shutil.rmtree(folder)
+    if only != "running":
+        found += await listing.measure(cache, count=size.past, rounds=size.rounds, every=size.every)
+    return found
+
+
+def _conditions() -> str:
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"Measured on {clock.now():%Y-%m-%d}: {cores} cores, Python {platform.python_version()}, {platform.system()}."
+    )
+
+
+typer.run(main)

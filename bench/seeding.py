@@ -1,0 +1,152 @@
+"""A database with a long past: many runs of twenty automations, as uneven as real ones.
+
+One automation never fails, one is only evaluated, one has been still for a
+month; versions, people and experiments come and go with time; a few runs are in flight.
+"""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from assay import access, bootstrap, db
+
+AUTOMATIONS = 20
+PEOPLE = 30
+DAYS = 90
+
+_AUTOMATIONS = """
+INSERT INTO automations (id, organization_id, kind, slug, name, api_enabled, manual_enabled)
+SELECT 'wf_' || lpad(n::text, 21, '0'), $1, 'workflow', 'flow-' || n, 'Flow ' || n, true, true
+FROM generate_series(0, $2 - 1) n
+"""
+
+_PEOPLE = """
+INSERT INTO users (id, organization_id, email, name, role)
+SELECT 'user_' || lpad(n::text, 21, '0'), $1, 'person' || n || '@example.test', 'Person ' || n, 'member'
+FROM generate_series(1, $2) n
+"""
+
+# `age` is the share of the past that has gone by since the run: 1 is the oldest. random() is squared for a few large
+# automations and many small ones.
+_RUNS = """
+INSERT INTO runs (id, organization_id, automation_id, kind, version_id, version_label, version_reason, mode,
+    root_run_id, batch_id, example_id, example_name, trigger_type, triggered_by, sample_rank, status, created_at,
+    started_at, completed_at, error, entrypoint, delivery)
+SELECT id, $1, 'wf_' || lpad(automation::text, 21, '0'), 'workflow', 'wfv_' || lpad(automation::text, 21, '0'),
+    '1.' || floor((1 - age) * 12)::int || '.0', 'current',
+    CASE WHEN batch IS NOT NULL THEN 'eval' WHEN dice < 0.01 AND n % 7 = 0 THEN 'shadow' ELSE 'live' END,
+    id, batch, CASE WHEN batch IS NOT NULL THEN 'example-' || n % 200 END,
+    CASE WHEN batch IS NOT NULL THEN 'Example ' || n % 200 END,
+    CASE WHEN batch IS NOT NULL THEN 'eval' WHEN trigger < 0.8 THEN 'api' WHEN trigger < 0.95 THEN 'schedule'
+         ELSE 'manual' END,
+    CASE WHEN trigger >= 0.8 AND trigger < 0.95 THEN NULL
+         ELSE 'user_' || lpad((1 + floor(power(person, 2) * (10 + 20 * (1 - age))))::int::text, 21, '0') END,
+    rank, status, created_at,
+    CASE WHEN status <> 'pending' THEN created_at + interval '3 ms' END,
+    CASE WHEN status NOT IN ('pending', 'running') THEN created_at + interval '3 ms' + took * interval '1 second' END,
+    CASE WHEN status = 'failed' THEN 'The total is missing.' END, 'runs', 1
+FROM (
+    SELECT *, CASE WHEN n > $2 - 20 THEN 'pending' WHEN n > $2 - 50 THEN 'running'
+                   WHEN dice < 0.05 AND automation <> 5 THEN 'failed' WHEN dice > 0.999 THEN 'cancelled'
+                   ELSE 'completed' END AS status,
+           CASE WHEN automation = 6 OR (n / 500) % 20 = 0 AND automation < 4 THEN 'exp_' || n / 500 END AS batch
+    FROM (
+        SELECT n, 'exec_' || lpad(n::text, 21, '0') AS id, age, dice, trigger, person, rank,
+               CASE WHEN luck = 7 AND age < 0.33 THEN 8 ELSE luck END AS automation,
+               CASE WHEN dice BETWEEN 0.5 AND 0.502 THEN 5400 ELSE 0.05 / (0.01 + rank) END AS took,
+               $3::timestamptz - age * $4::int * interval '1 day' AS created_at
+        FROM (
+            SELECT n, 1 - n::float8 / $2 AS age, random() AS dice, random() AS trigger, random() AS person,
+                   random() AS rank, floor(power(random(), 2) * $5)::int AS luck
+            FROM generate_series(1, $2::int) n
+        ) AS thrown
+    ) AS placed
+) AS decided
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A data folder with its past, and a key to read it."""
+
+    data_dir: Path
+    key: str
+    until: datetime
+
+
+def automation(number: int) -> str:
+    """Return the id of an automation: 0 is the largest, 5 never fails, 6 only evaluates, 7 is still."""
+    return f"wf_{number:021}"
+
+
+def person(number: int) -> str:
+    """Return the id of a user; those above 30 do not exist."""
+    return f"user_{number:021}"
+
+
+def run(number: int) -> str:
+    """Return the id of a run, counted from the oldest, which is 1."""
+    return f"exec_{number:021}"
+
+
+async def past(cache: Path, count: int) -> Past:
+    """Make a data folder with `count` runs, or take the one an earlier call left in `cache`.
+
+    The cache is thrown away when the schema or this file has changed.
+    """
+    folder = cache / f"runs-{count}-{_fingerprint()}"
+    if not (folder / "seeded").exists():
+        for old in cache.glob(f"runs-{count}-*"):
+            shutil.rmtree(old)
+        folder.mkdir(mode=0o711, parents=True)
+    settings = bootstrap.settings_for(folder)
+    async with bootstrap.open_database(settings) as database:
+        if not (folder / "seeded").exists():
+            await _seed(database, count)
+            (folder / "seeded").touch()
+        async with database.transaction() as tx:
+            until = await tx.fetch_value("SELECT max(created_at) FROM runs")
+            organization, owner = await access.ensure_default_organization(tx)
+            made = await access.create_key(
+                tx, organization_id=organization.id, user_id=owner.id, name="bench", scopes=["full_access"]
+            )
+    return Past(folder, made.secret, until)
+
+
+async def _seed(database: db.Database, count: int) -> None:
+    connection: asyncpg.Connection = await asyncpg.connect(database.dsn)
+    try:
+        async with database.transaction() as tx:
+            organization, _ = await access.ensure_default_organization(tx)
+        await connection.execute(_AUTOMATIONS, organization.id, AUTOMATIONS)
+        await connection.execute(_PEOPLE, organization.id, PEOPLE)
+        await _without_indexes(connection, organization.id, count)
+        await connection.execute("VACUUM (ANALYZE)")
+    finally:
+        await connection.close()
+
+
+async def _without_indexes(connection: asyncpg.Connection, organization_id: str, count: int) -> None:
+    indexes: list[Any] = await connection.fetch(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'runs' AND indexname <> 'runs_pkey'"
+    )
+    for index in indexes:
+        await connection.execute(f"DROP INDEX {index['indexname']}")
+    await connection.execute("SELECT setseed(0.5)")
+    now = await connection.fetchval("SELECT now()")
+    await connection.execute(_RUNS, organization_id, count, now, DAYS, AUTOMATIONS, timeout=1800)
+    for index in indexes:
+        await connection.execute(index["indexdef"], timeout=600)
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    versions = Path(db.__file__).parent / "migrations" / "versions"
+    for path in sorted(versions.glob("*.sql")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
