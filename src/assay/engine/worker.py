@@ -231,6 +231,11 @@ class Worker:
             task.uncancel()
             await self._hand_back(delivery)
             raise _handed_back() from None
+        except RetryRequested:
+            raise
+        except Exception:
+            log.exception("The delivery of run %s broke off; the run is queued again in some minutes.", run_id)
+            raise
         finally:
             del self._active[run_id]
             delivery.ended.set()
@@ -308,6 +313,10 @@ def _handed_back() -> RetryRequested:
 
 def _scheduled(chore: Chore) -> Callable[[Schedule], Awaitable[None]]:
     async def run(_schedule: Schedule) -> None:
-        await chore()
+        try:
+            await chore()
+        except Exception:
+            log.exception("A scheduled job failed; it is done again at its next time.")
+            raise
 
     return run
