@@ -156,6 +156,16 @@ async def test_the_step_goes_before_the_workflow_before_the_organization(
     assert "one/small" in str(unknown.value.hint)
 
 
+async def test_the_machines_own_model_serves_who_has_no_provider(
+    database: db.Database, caller: access.Caller, models: providers.Models
+) -> None:
+    models.worker_default = providers.provider_of_the_machine(LOCAL, "own", None)
+    assert await chosen(models, caller, None) == "machine/own"
+    await add(database, caller, new("one"))
+    assert await chosen(models, caller, None) == "one/tiny"
+    assert providers.provider_of_the_machine(LOCAL, None, None) is None
+
+
 async def test_without_a_provider_the_error_names_the_command(caller: access.Caller, models: providers.Models) -> None:
     with pytest.raises(providers.ProviderNotConfiguredError) as missing:
         await chosen(models, caller, "gpt-5")

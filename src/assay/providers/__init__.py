@@ -19,6 +19,7 @@ from assay.providers.model import (
     ToolCall,
 )
 from assay.providers.pacing import Patience
+from assay.providers.resolution import provider_of_the_machine
 from assay.providers.testing import Trial, try_out
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "find",
     "kinds",
     "list_providers",
+    "provider_of_the_machine",
     "remove",
     "try_out",
 ]

@@ -19,8 +19,7 @@ MAX_MODELS = 100
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 # Whoever adds a provider says where its key is sent. What else the server keeps in its environment must not leave so.
-_KEY_VARIABLE = re.compile(r"(?:[A-Z][A-Z0-9_]{0,99}_API_KEY|ASSAY_PROVIDER_[A-Z0-9_]{1,99})")
-_OUR_KEYS = frozenset({"ASSAY_API_KEY", "EIGENPAL_API_KEY"})
+_KEY_VARIABLE = re.compile(r"(?!ASSAY_|EIGENPAL_)[A-Z][A-Z0-9_]{0,99}_API_KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +131,8 @@ def _check_key(new: NewProvider) -> None:
         message = "A key consists of printable ASCII characters without blanks."
         raise InvalidValueError(message, field="key")
     variable = new.key_variable
-    if variable is not None and (variable in _OUR_KEYS or not _KEY_VARIABLE.fullmatch(variable)):
-        message = "The variable of a key ends with _API_KEY or begins with ASSAY_PROVIDER_, and is none of assay's own."
+    if variable is not None and not _KEY_VARIABLE.fullmatch(variable):
+        message = "The variable of a key is written in capitals, ends with _API_KEY, and is none of assay's own."
         raise InvalidValueError(message, field="keyVariable")
 
 

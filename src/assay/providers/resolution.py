@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from assay import clock
+from assay.providers.catalogue import configured
 from assay.providers.errors import ModelUnknownError, ProviderNotConfiguredError
 from assay.providers.model import ConfiguredProvider, OfferedModel
 
@@ -13,6 +15,34 @@ class Choice:
 
     provider: ConfiguredProvider
     model: OfferedModel
+
+
+def provider_of_the_machine(
+    base_url: str | None, model: str | None, key_variable: str | None
+) -> ConfiguredProvider | None:
+    """Build the provider that the operator's settings name, for organizations without one of their own.
+
+    None if no model is named; without a base URL it is OpenAI.
+
+    Raises:
+        InvalidValueError: the base URL is none.
+    """
+    if model is None:
+        return None
+    kind = configured("openai", {} if base_url is None else {"baseUrl": base_url})
+    return ConfiguredProvider(
+        id="prov_of_the_machine",
+        organization_id="",
+        name="machine",
+        kind="openai",
+        models=(OfferedModel(name=model),),
+        options=kind.model_dump(mode="json", by_alias=True),
+        prices={},
+        is_default=True,
+        encrypted_key=None,
+        key_variable=key_variable,
+        created_at=clock.now(),
+    )
 
 
 def choose(
