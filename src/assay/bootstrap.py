@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from assay import access, api, db, documents, engine, files, runs
+from assay import access, api, automations, db, documents, engine, files, providers, rollouts, runs, sandbox
 from assay.db import embedded
-from assay.settings import Settings
+from assay.settings import Settings, environment_value
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +45,17 @@ async def open_server(settings: Settings) -> AsyncGenerator[api.Server]:
     async with open_database(settings) as database:
         blobs = await _open_blobs(settings, database)
         waiting_room = engine.WaitingRoom(database)
-        async with _beside(waiting_room.run):
+        # Here models are only tried out, by somebody who wants to know at once.
+        models = _open_models(settings, database, providers.Patience(attempts=1))
+        async with _beside(waiting_room.run), contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(models.close)
             yield api.Server(
                 settings=settings,
                 database=database,
                 blobs=blobs,
                 waiting_room=waiting_room,
                 limiter=access.RateLimiter(settings.rate_limit_per_minute),
+                models=models,
             )
 
 
@@ -64,7 +68,9 @@ async def open_worker(settings: Settings) -> AsyncGenerator[engine.Worker]:
         parser = documents.Parser(
             native_children=settings.parse_children, ocr_children=settings.ocr_children, limits=limits
         )
-        services = runs.Services(database, blobs, parser)
+        scripts = sandbox.Sandbox()
+        models = _open_models(settings, database, providers.Patience())
+        services = runs.Services(database, blobs, parser, scripts, models, _choose)
         try:
             yield engine.Worker(
                 database,
@@ -75,7 +81,20 @@ async def open_worker(settings: Settings) -> AsyncGenerator[engine.Worker]:
                 _chores(database, blobs),
             )
         finally:
+            await models.close()
+            await scripts.close()
             await parser.close()
+
+
+async def _choose(tx: db.Transaction, organization_id: str, workflow: str) -> runs.Chosen:
+    """Choose the version of a workflow that another one calls, by name, `workflows.<name>` or id."""
+    automation = await automations.get(tx, organization_id, workflow)
+    return (await rollouts.which_version(tx, organization_id, automation.id, None)).chosen
+
+
+def _open_models(settings: Settings, database: db.Database, patience: providers.Patience) -> providers.Models:
+    own = providers.provider_of_the_machine(settings.model_url, settings.model, settings.model_key_variable)
+    return providers.Models(database, _secret_key(settings), environment_value, patience, own)
 
 
 async def _open_blobs(settings: Settings, database: db.Database) -> files.Blobs:

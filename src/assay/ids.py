@@ -4,8 +4,10 @@ Nine characters hold milliseconds since 1970 (good until the year 10,000), twelv
 (71 bits), all in the base-62 alphabet in ASCII order, so that text order is time order.
 """
 
+import hashlib
 import secrets
 import time
+from datetime import datetime
 from typing import Literal
 
 Prefix = Literal["org", "user", "key", "wf", "wfv", "exec", "step", "file", "art", "aud", "evt", "req", "prov"]
@@ -30,3 +32,10 @@ def _in_base_62(number: int, width: int) -> str:
         number, digit = divmod(number, 62)
         digits.append(ALPHABET[digit])
     return "".join(reversed(digits))
+
+
+def derived_id(prefix: Prefix, moment: datetime, seed: str) -> str:
+    """Make the one id that belongs to a seed, sorted as if it had been made at that moment."""
+    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()) % 62**_RANDOM_CHARACTERS
+    time_part = _in_base_62(int(moment.timestamp() * 1000), _TIME_CHARACTERS)
+    return f"{prefix}_{time_part}{_in_base_62(number, _RANDOM_CHARACTERS)}"

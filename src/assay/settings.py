@@ -24,6 +24,16 @@ class Settings(BaseSettings):
         default=None, description="Key that encrypts stored secrets. Unset: a key file in the data folder."
     )
 
+    model: str | None = Field(
+        default=None, description="Model for organizations that have no provider of their own. Unset: they have none."
+    )
+    model_url: str | None = Field(
+        default=None, description="OpenAI-compatible server with that model. Unset: `https://api.openai.com/v1`."
+    )
+    model_key_variable: str | None = Field(
+        default=None, description="Environment variable with that server's key, such as `OPENAI_API_KEY`. Unset: no key."
+    )
+
     max_body_bytes: int = Field(default=100 * 1024**2, description="Largest request body.")
     max_json_bytes: int = Field(default=10 * 1024**2, description="Largest JSON body or JSON part.")
     max_wait_seconds: int = Field(
@@ -65,6 +75,11 @@ def debugging() -> bool:
 def demo_exits() -> bool:
     """Tell whether the demo is to stop at its end, on a terminal too (`DEMO_EXIT=1`)."""
     return os.environ.get("DEMO_EXIT") == "1"
+
+
+def environment_value(name: str) -> str | None:
+    """Return what a provider's key variable holds; our own settings are nobody's provider key."""
+    return None if name.startswith("ASSAY_") else os.environ.get(name)
 
 
 def environment_without_settings() -> dict[str, str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from pydantic import JsonValue
 from typing_extensions import override
 
-from assay import documents, providers
-from assay.steps import BlockResult, LocalFile, ScopeEntry, StepContext, StepError
+from assay import documents, providers, sandbox
+from assay.steps import BlockResult, ChildRun, LocalFile, ScopeEntry, StepContext, StepError
 
 RunBlock = Callable[[str, Mapping[str, JsonValue]], Awaitable[Mapping[str, JsonValue]]]
 
@@ -22,13 +22,14 @@ async def run_nothing(block: str, variables: Mapping[str, JsonValue]) -> Mapping
 
 @dataclass
 class FakeStepContext(StepContext):
-    """`files` are found by the path of a reference; artifacts, usage, scopes and sleeps are kept to be looked at."""
+    """`files` are found by the path of a reference; artifacts, usage, scopes and waits are kept to be looked at."""
 
     files: dict[str, LocalFile] = field(default_factory=dict)
     run_inner: RunBlock = run_nothing
     document_parser: documents.Parser | None = None
     answering: providers.Model | None = None
     requested_models: list[str | None] = field(default_factory=list)
+    script_sandbox: sandbox.Sandbox | None = None
     name: str = "step"
     artifacts: dict[str, bytes] = field(default_factory=dict)
     usage: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -89,6 +90,29 @@ class FakeStepContext(StepContext):
         self.scopes.append(scope)
         return BlockResult(await self.run_inner(block, variables or {}))
 
+    @property
     @override
-    async def sleep(self, seconds: float) -> None:
+    def sandbox(self) -> sandbox.Sandbox:
+        assert self.script_sandbox is not None, "this test gave no sandbox"
+        return self.script_sandbox
+
+    @property
+    @override
+    def elapsed(self) -> float:
+        return 0.0
+
+    @override
+    async def wait(self, seconds: float) -> None:
         self.slept.append(seconds)
+
+    @override
+    async def invoke(self, workflow: str, value: JsonValue) -> JsonValue:
+        raise StepError("not_found", f"This test has no workflow {workflow}.", category="not_found")
+
+    @override
+    async def start_child(self, workflow: str, value: JsonValue) -> str:
+        raise StepError("not_found", f"This test has no workflow {workflow}.", category="not_found")
+
+    @override
+    async def child(self, run_id: str) -> ChildRun:
+        raise StepError("not_found", f"This test has no run {run_id}.", category="not_found")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.runs import step_types
 
-from assay import access, automations, db, documents, engine, files, rollouts, runs, steps, traces
+from assay import access, automations, db, documents, engine, files, providers, rollouts, runs, sandbox, steps, traces
 
 Document = Mapping[str, Any]
 
@@ -185,12 +185,22 @@ async def idle_desk(
 ) -> AsyncGenerator[Desk]:
     """A desk without a worker: runs stay queued."""
     room = engine.WaitingRoom(database)
-    executor = runs.Executor(runs.Services(database, blobs, parser), runs.TimeLimits(run=60, step=30))
+    scripts = sandbox.Sandbox()
+    models = providers.Models(database, "secret", lambda _: None)
+    services = runs.Services(database, blobs, parser, scripts, models, choose)
+    executor = runs.Executor(services, runs.TimeLimits(run=60, step=30))
     listening = asyncio.create_task(room.run())
     yield Desk(database, blobs, caller_of(*ownership), room, executor)
     listening.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await listening
+    await models.close()
+    await scripts.close()
+
+
+async def choose(tx: db.Transaction, organization_id: str, workflow: str) -> runs.Chosen:
+    automation = await automations.get(tx, organization_id, workflow)
+    return (await rollouts.which_version(tx, organization_id, automation.id, None)).chosen
 
 
 @pytest.fixture(scope="module")

@@ -49,10 +49,10 @@ class PaidGate(WaitsAtGate):
 
 
 class Sleeps(Step):
-    """Sleep by the context."""
+    """Sleep as long as nobody interrupts."""
 
     type_name = "test.sleep"
-    effect = Effect.WRITE
+    effect = Effect.READ
     example: ClassVar[str] = EXAMPLE
 
     gate: str = Field(description="Says that it sleeps.")
@@ -60,7 +60,7 @@ class Sleeps(Step):
     @override
     async def run(self, context: StepContext) -> JsonValue:
         GATES[self.gate].reached.set()
-        await context.sleep(3600)
+        await asyncio.sleep(3600)
         return None
 
 

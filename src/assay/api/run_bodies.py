@@ -174,7 +174,7 @@ def step(found: traces.StepTrace) -> Json:
         "executionOrder": found.execution_order,
         "overrideMode": found.override_mode,
         "scopeStack": found.scope,
-        "attempts": found.attempts,
+        "attempts": found.attempts or [],
         "usage": found.usage,
     }
 

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from assay.automations.inputs import InputContract
 from assay.errors import Issue
-from assay.steps import StepSpec
+from assay.steps import RetryPolicy, StepSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class WorkflowSettings:
     """What holds for every step that does not say otherwise; None: the server's own default."""
 
     timeout_ms: int | None = None
+    retry: RetryPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)

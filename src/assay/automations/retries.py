@@ -1,4 +1,4 @@
-"""Which forms `retry` may have, on a step and for the whole workflow."""
+"""Which forms `retry` may have, on a step and for the whole workflow, and what they mean."""
 
 from pydantic import JsonValue
 
@@ -6,6 +6,7 @@ from assay.automations.conformance import conforming
 from assay.automations.findings import Findings, did_you_mean
 from assay.automations.parsing import Path
 from assay.automations.shape import RetryShape
+from assay.steps import RetryPolicy
 
 
 def check_retry(raw: JsonValue, path: Path, findings: Findings, *, may_inherit: bool) -> None:
@@ -27,3 +28,14 @@ def check_retry(raw: JsonValue, path: Path, findings: Findings, *, may_inherit: 
         findings.report((*path, "mode"), "In this form the mode is automatic or never.")
     if retry.mode == "never" and retry.maxAttempts is not None:
         findings.report((*path, "maxAttempts"), "There are no attempts to limit when the mode is never.")
+
+
+def retry_policy(raw: JsonValue) -> RetryPolicy | None:
+    """Read a checked value of `retry`; None is to inherit. `never` allows one attempt."""
+    mode = raw.get("mode") if isinstance(raw, dict) else raw
+    if mode == "never":
+        return RetryPolicy(max_attempts=1)
+    if mode != "automatic":
+        return None
+    attempts = raw.get("maxAttempts") if isinstance(raw, dict) else None
+    return RetryPolicy(attempts) if isinstance(attempts, int) else RetryPolicy()

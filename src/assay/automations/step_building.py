@@ -11,7 +11,7 @@ from assay.automations.errors import IssueCode
 from assay.automations.findings import Findings, did_you_mean
 from assay.automations.names import step_name_problem
 from assay.automations.parsing import Path
-from assay.automations.retries import check_retry
+from assay.automations.retries import check_retry, retry_policy
 from assay.automations.scoping import Scope, check_template, is_template, templates_in
 from assay.automations.shape import StepShape
 from assay.steps import Block, BlockShape, Step, StepSpec
@@ -129,7 +129,8 @@ def _build(
     left |= _named(raw)
     if shape is None:
         return None, left
-    return StepSpec(shape.name, shape.type, config, shape.condition, shape.timeout, blocks), left
+    retry = retry_policy(raw.get("retry"))
+    return StepSpec(shape.name, shape.type, config, shape.condition, shape.timeout, blocks, retry), left
 
 
 def _named(raw: Mapping[str, JsonValue]) -> Mapping[str, str]:

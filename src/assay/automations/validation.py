@@ -12,7 +12,7 @@ from assay.automations.findings import Findings, did_you_mean
 from assay.automations.names import precedence, slug_problem
 from assay.automations.outputs import output_schema, output_sources
 from assay.automations.parsing import Path, parse_yaml
-from assay.automations.retries import check_retry
+from assay.automations.retries import check_retry, retry_policy
 from assay.automations.scoping import Scope, check_template, templates_in
 from assay.automations.shape import SettingsShape, TriggerShape, WorkflowShape
 from assay.automations.step_building import build_steps
@@ -122,7 +122,7 @@ def _settings(raw: JsonValue, findings: Findings) -> WorkflowSettings | None:
             message = f"{key} has no effect; write retry."
             findings.report(("settings", key), message, IssueCode.NO_EFFECT, severity="warning")
     shape = conforming(SettingsShape, raw, ("settings",), findings)
-    return None if shape is None else WorkflowSettings(shape.timeout)
+    return None if shape is None else WorkflowSettings(shape.timeout, retry_policy(raw.get("retry")))
 
 
 def _check_output(output: JsonValue, scope: Scope, findings: Findings) -> None:

@@ -15,6 +15,7 @@ from assay.engine.model import (
     StepRecord,
     StepStatus,
     SupersededError,
+    Suspended,
 )
 from assay.engine.queue import enqueue, entrypoint_for
 from assay.engine.waiting import Waiter, WaitingRoom
@@ -38,6 +39,7 @@ __all__ = [
     "StepRecord",
     "StepStatus",
     "SupersededError",
+    "Suspended",
     "Waiter",
     "WaitingRoom",
     "Worker",

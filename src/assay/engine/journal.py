@@ -3,13 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from assay import jsontext
 from assay.db import Database, DatabaseUnavailableError, Row, Transaction
-from assay.engine.model import Cancelled, Claim, Completed, Failed, Outcome, StepRecord, SupersededError
+from assay.engine.model import Cancelled, Claim, Completed, Failed, Outcome, StepRecord, SupersededError, Suspended
 from assay.engine.statements import SQL
-from assay.errors import AssayError
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +32,8 @@ class Journal:
         self._database = database
         self._claim = claim
         self._rows: list[StepRecord] = []
-        self._attachments: list[Attachment] = []
         self._oldest = 0.0
+        self._writing = asyncio.Lock()  # branches of a run record at the same time
 
     async def record(self, record: StepRecord, *, commit: bool, attachment: Attachment | None = None) -> None:
         """Take a step's row; commit it now if asked to or if something is attached, else with the next ones.
@@ -43,21 +42,17 @@ class Journal:
             SupersededError: the run is no longer this worker's.
             AssayError: the attachment could not be written; the row is not kept, record another one.
         """
+        if attachment is not None:
+            await self.flush()
+            async with self._writing:
+                await self._commit([record], attachment)
+            return
         if not self._rows:
             self._oldest = time.monotonic()
         self._rows.append(record)
-        if attachment is not None:
-            self._attachments.append(attachment)
         waited = time.monotonic() - self._oldest
-        full = len(self._rows) >= MAX_BUFFERED_ROWS or waited >= MAX_BUFFERED_SECONDS
-        if not (commit or full or attachment):
-            return
-        try:
+        if commit or len(self._rows) >= MAX_BUFFERED_ROWS or waited >= MAX_BUFFERED_SECONDS:
             await self.flush()
-        except AssayError:
-            self._rows.pop()
-            self._attachments.clear()
-            raise
 
     async def flush(self) -> None:
         """Commit the collected rows.
@@ -65,35 +60,38 @@ class Journal:
         Raises:
             SupersededError: the run is no longer this worker's.
         """
-        if not self._rows:
-            return
-        row = await self._persist("checkpoint", self._steps_json())
-        self._rows.clear()
-        self._attachments.clear()
-        if row["cancel_requested"]:
-            self._claim.cancelled.set()
+        async with self._writing:
+            rows, self._rows = self._rows, []
+            if rows:
+                await self._commit(rows, None)
 
     def abandon(self) -> None:
         """Forget the rows that are not committed: something in them cannot be written."""
         self._rows.clear()
-        self._attachments.clear()
 
     async def finish(self, outcome: Outcome) -> None:
-        """Commit the remaining rows and the run's end, and wake its waiters.
+        """Commit the remaining rows and the run's end, and wake its waiters; or let it wait.
 
         Raises:
             SupersededError: the run is no longer this worker's.
         """
-        await self._persist("finish", self._steps_json(), *_ending(outcome))
+        if isinstance(outcome, Suspended):
+            await self.flush()
+            await self._persist("suspend", None)
+            return
+        async with self._writing:
+            await self._persist("finish", None, _steps_json(self._rows), *_ending(outcome))
 
-    def _steps_json(self) -> str:
-        return f"[{','.join(map(_as_json, self._rows))}]"
+    async def _commit(self, rows: list[StepRecord], attachment: Attachment | None) -> None:
+        row = await self._persist("checkpoint", attachment, _steps_json(rows))
+        if row["cancel_requested"]:
+            self._claim.cancelled.set()
 
-    async def _persist(self, statement: str, *arguments: object) -> Row:
+    async def _persist(self, statement: str, attachment: Attachment | None, *arguments: object) -> Row:
         delay = 0.05
         while True:
             try:
-                row = await self._write(SQL[statement], *arguments)
+                row = await self._write(SQL[statement], attachment, *arguments)
             except DatabaseUnavailableError:
                 log.warning("The database is away; run %s waits to be written.", self._claim.run_id)
                 await asyncio.sleep(delay)
@@ -103,17 +101,16 @@ class Journal:
                 raise SupersededError
             return row
 
-    async def _write(self, sql: str, *arguments: object) -> Row | None:
+    async def _write(self, sql: str, attachment: Attachment | None, *arguments: object) -> Row | None:
         fence = (self._claim.run_id, self._claim.delivery)
-        if not self._attachments:
+        if attachment is None:
             async with self._database.single_statement() as tx:
                 return await tx.fetch_one(sql, *fence, *arguments)
         async with self._database.transaction() as tx:
-            for attachment in self._attachments:
-                await attachment(tx)
+            await attachment(tx)
             row = await tx.fetch_one(sql, *fence, *arguments)
             if row is None:
-                raise SupersededError  # rolls the attachments back
+                raise SupersededError  # rolls the attachment back
             return row
 
 
@@ -125,11 +122,14 @@ _PLAIN = (
     "status",
     "skipped_reason",
     "override_mode",
-    "attempts",
     "started_at",
     "completed_at",
 )
-_PAYLOADS = ("scope", "config", "input", "output", "error", "usage")
+_PAYLOADS = ("scope", "config", "input", "output", "error", "usage", "attempts")
+
+
+def _steps_json(rows: Iterable[StepRecord]) -> str:
+    return f"[{','.join(map(_as_json, rows))}]"
 
 
 def _as_json(record: StepRecord) -> str:
@@ -138,7 +138,7 @@ def _as_json(record: StepRecord) -> str:
     return f"{plain[:-1]}{payloads}}}"
 
 
-def _ending(outcome: Outcome) -> tuple[object, ...]:
+def _ending(outcome: Completed | Failed | Cancelled) -> tuple[object, ...]:
     """Arguments $4… of `finish`: status, error, schema_valid, output, output_sources, failure, usage."""
     match outcome:
         case Completed():

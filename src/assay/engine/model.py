@@ -54,14 +54,14 @@ TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
 }
 """The legal changes of a run's state; `queries.sql` makes no others (a test watches every change)."""
 
-StepStatus = Literal["success", "failure", "skipped", "cancelled"]
+StepStatus = Literal["success", "failure", "skipped", "cancelled", "waiting"]
 
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """A step that ended: checkpoint and trace in one.
+    """A step that ended, or waits: checkpoint and trace in one.
 
-    The fields from `scope` to `usage` are JSON texts as `jsontext.dump` writes them, so that a
+    The fields from `scope` to `attempts` are JSON texts as `jsontext.dump` writes them, so that a
     payload is serialised once.
     """
 
@@ -78,9 +78,9 @@ class StepRecord:
     output: str | None = None
     error: str | None = None
     usage: str | None = None
+    attempts: str | None = None
     skipped_reason: str | None = None
     override_mode: str | None = None
-    attempts: int = 1
 
 
 @dataclass(slots=True)
@@ -133,7 +133,14 @@ class Cancelled:
     usage: str | None = None
 
 
-Outcome = Completed | Failed | Cancelled
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """The run waits: it is queued again, and goes on from its recorded steps at this moment."""
+
+    until: datetime
+
+
+Outcome = Completed | Failed | Cancelled | Suspended
 
 
 class SupersededError(Exception):

@@ -45,8 +45,11 @@ WITH fence AS (
     SELECT fence.id, fence.organization_id, step.*
     FROM fence, json_to_recordset($3::json) AS step (step_key text, execution_order int, name text, type text,
         status text, skipped_reason text, override_mode text, scope json, config json, input json, output json,
-        error json, usage json, attempts int, started_at timestamptz, completed_at timestamptz)
-    ON CONFLICT (run_id, step_key) DO NOTHING
+        error json, usage json, attempts json, started_at timestamptz, completed_at timestamptz)
+    ON CONFLICT (run_id, step_key) DO UPDATE
+    SET status = excluded.status, output = excluded.output, error = excluded.error, usage = excluded.usage,
+        attempts = excluded.attempts, completed_at = excluded.completed_at
+    WHERE run_steps.status = 'waiting'
 )
 SELECT cancel_requested_at IS NOT NULL AS cancel_requested FROM fence;
 
@@ -63,8 +66,11 @@ WITH fence AS (
     SELECT fence.id, fence.organization_id, step.*
     FROM fence, json_to_recordset($3::json) AS step (step_key text, execution_order int, name text, type text,
         status text, skipped_reason text, override_mode text, scope json, config json, input json, output json,
-        error json, usage json, attempts int, started_at timestamptz, completed_at timestamptz)
-    ON CONFLICT (run_id, step_key) DO NOTHING
+        error json, usage json, attempts json, started_at timestamptz, completed_at timestamptz)
+    ON CONFLICT (run_id, step_key) DO UPDATE
+    SET status = excluded.status, output = excluded.output, error = excluded.error, usage = excluded.usage,
+        attempts = excluded.attempts, completed_at = excluded.completed_at
+    WHERE run_steps.status = 'waiting'
 ), result AS (
     INSERT INTO run_results (run_id, organization_id, output, output_sources, failure, usage)
     SELECT fence.id, fence.organization_id, $7, $8, $9, $10 FROM fence
@@ -74,6 +80,11 @@ SELECT pg_notify('assay_run_finished', id) FROM fence;
 -- name: hand_back
 -- Return an unfinished run to the queue on purpose: not a loss.
 UPDATE runs SET status = 'pending', alone = false
+WHERE id = $1 AND delivery = $2 AND status = 'running' RETURNING id;
+
+-- name: suspend
+-- Let the run wait for its time: no worker holds it, and taking it up again is not a loss.
+UPDATE runs SET status = 'waiting', alone = false
 WHERE id = $1 AND delivery = $2 AND status = 'running' RETURNING id;
 
 -- name: note_event
@@ -121,7 +132,8 @@ FROM pgqueuer q JOIN automations a ON q.entrypoint = 'runs.' || a.id;
 -- name: orphans
 -- Runs in flight that stand in no queue: their job was lost by the queue, not by a worker.
 SELECT runs.id, runs.entrypoint FROM runs
-WHERE runs.status IN ('pending', 'running') AND runs.created_at < now() - interval '2 minutes'
+WHERE runs.outcome IS NULL AND runs.status IN ('pending', 'running', 'waiting')
+  AND runs.created_at < now() - interval '2 minutes'
   AND NOT EXISTS (SELECT FROM pgqueuer WHERE pgqueuer.dedupe_key = runs.id)
 LIMIT 1000;
 

@@ -17,12 +17,12 @@ from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job, Schedule
 from pgqueuer.domain.types import QueueEntrypoint
 
-from assay import db, jsontext
+from assay import clock, db, jsontext
 from assay.db import CONNECTION_ERRORS, Database, DatabaseUnavailableError
 from assay.engine.claiming import read_recorded, take
 from assay.engine.journal import Journal
 from assay.engine.listening import Listener
-from assay.engine.model import Cancelled, Claim, Failed, Outcome, SupersededError
+from assay.engine.model import Cancelled, Claim, Failed, Outcome, SupersededError, Suspended
 from assay.engine.queue import SHARED_ENTRYPOINT, FencedQueries, enqueue
 from assay.engine.solitude import Solitude
 from assay.engine.statements import SQL
@@ -285,6 +285,8 @@ class Worker:
                 log.exception("The end of run %s cannot be written as it is.", claim.run_id)
                 journal.abandon()
                 await journal.finish(_INTERNAL_ERROR)
+        if isinstance(outcome, Suspended):
+            raise RetryRequested(delay=max(outcome.until - clock.now(), timedelta(0)), reason="the run waits")
 
     async def _outcome_of(self, claim: Claim, journal: Journal) -> Outcome:
         try:

@@ -80,10 +80,13 @@ async def take_files(
     organization_id: str,
     value: Mapping[str, JsonValue],
     uploads: Sequence[Upload],
+    *,
+    own: Mapping[str, files.Artifact] | None = None,
 ) -> tuple[dict[str, JsonValue], list[files.Artifact]]:
     """Keep every file the input refers to; return the input as it is stored, and the run's input artifacts.
 
-    `value` is an input that `with_placeholders` has filled and the contract has accepted.
+    `value` is an input that `with_placeholders` has filled and the contract has accepted. `own` are the files
+    that `$file` may name: those of the run that starts this one.
 
     Raises:
         InvalidFileReferenceError: ids that do not exist, broken base64, `$file` paths from outside; all at once.
@@ -99,6 +102,9 @@ async def take_files(
         if not isinstance(node, dict):
             return node
         if "$file" in node:
+            found = (own or {}).get(str(node["$file"]))
+            if found is not None:
+                return taken.add(input_field, found.name, found.content_type, files.Blob(found.sha256, found.size))
             taken.issues.append(Issue(path, "`$file` names files inside a run; it cannot be sent.", "file_required"))
             return node
         if _is_reference(node):

@@ -6,15 +6,20 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from assay import db, documents, engine, files, steps
+from assay import clock, db, documents, engine, files, providers, sandbox, steps
+from assay.runs.children import Chooser, read_child, start_child
 
+Invoke = Callable[[str, JsonValue], Awaitable[JsonValue]]
 RunBlock = Callable[[str, steps.ScopeEntry, Mapping[str, JsonValue]], Awaitable[steps.BlockResult]]
 
 MAX_ARTIFACT_BYTES = 256 * 1024**2
+HELD_WAIT_SECONDS = 1.0
+"""A shorter wait costs less than giving the run back to the queue."""
 
 
 class RunCancelledError(Exception):
@@ -28,6 +33,9 @@ class Services:
     database: db.Database
     blobs: files.Blobs
     parser: documents.Parser
+    sandbox: sandbox.Sandbox
+    models: providers.Models
+    chooser: Chooser
 
 
 @dataclass(slots=True)
@@ -39,6 +47,9 @@ class StepRunContext:
     step: steps.StepSpec
     step_key: str
     block_runner: RunBlock
+    invoker: Invoke
+    default_model: str | None
+    began_at: datetime
     resources: ExitStack
     usage: dict[str, float] = field(default_factory=dict[str, float])
     kept: list[tuple[files.Artifact, bytes]] = field(default_factory=list[tuple[files.Artifact, bytes]])
@@ -58,6 +69,21 @@ class StepRunContext:
     def parser(self) -> documents.Parser:
         """The worker's document parser."""
         return self.services.parser
+
+    @property
+    def sandbox(self) -> sandbox.Sandbox:
+        """Where scripts of strangers run."""
+        return self.services.sandbox
+
+    async def model(self, requested: str | None) -> providers.Model:
+        """Return the model that answers this step."""
+        return await self.services.models.for_step(
+            self.claim.organization_id,
+            self.claim.run_id,
+            self.step_key,
+            requested=requested,
+            workflow_default=self.default_model,
+        )
 
     async def open_file(self, reference: JsonValue) -> steps.LocalFile:
         """Fetch the file that a `{"$file": path}` value names."""
@@ -126,10 +152,36 @@ class StepRunContext:
         """Run the inner steps of the block with that name."""
         return await self.block_runner(block, scope, variables or {})
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait; a cancellation of the run ends it at once."""
+    async def invoke(self, workflow: str, value: JsonValue) -> JsonValue:
+        """Run another workflow's steps inside this run."""
+        return await self.invoker(workflow, value)
+
+    async def start_child(self, workflow: str, value: JsonValue) -> str:
+        """Start a run of another workflow, once."""
+        services, claim = self.services, self.claim
+        async with services.database.transaction() as tx:
+            return await start_child(tx, services.blobs, services.chooser, claim, self.step_key, workflow, value)
+
+    async def child(self, run_id: str) -> steps.ChildRun:
+        """Read how a child run stands."""
+        return await self.services.database.when_available(
+            lambda tx: read_child(tx, self.claim.organization_id, run_id)
+        )
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the step first began, over all deliveries."""
+        return (clock.now() - self.began_at).total_seconds()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when so many seconds have passed since the step first began; long waits suspend the run."""
+        remaining = seconds - self.elapsed
+        if remaining > HELD_WAIT_SECONDS:
+            raise steps.SuspendedError(self.began_at + timedelta(seconds=seconds))
+        if remaining <= 0:
+            return
         try:
-            await asyncio.wait_for(self.claim.cancelled.wait(), timeout=seconds)
+            await asyncio.wait_for(self.claim.cancelled.wait(), timeout=remaining)
         except TimeoutError:
             return
         raise RunCancelledError

@@ -13,7 +13,9 @@ from pydantic import JsonValue, ValidationError
 
 from assay import automations, clock, engine, expressions, jsontext, steps
 from assay.errors import AssayError, ErrorKind
+from assay.runs.children import checked_input
 from assay.runs.overrides import OverrideMode, merged, override_mode
+from assay.runs.retrying import PASSING_CATEGORIES, Decision, decide
 from assay.runs.step_context import RunCancelledError, Services, StepRunContext
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 MAX_TRACED_INPUT = 256 * 1024
 MAX_OUTPUT = 32 * 1024**2
 MAX_KEPT_VALIDATORS = 256
+MAX_CALLS = 10
+WAITING_TYPES = frozenset({"control.wait", "action.invoke-workflow"})
 ROOT = steps.ScopeEntry("root", "")
 
 
@@ -45,9 +49,11 @@ class _StepFailedError(Exception):
 class _Place:
     """Where in the workflow execution is: what templates can see, and the way down from the root."""
 
+    definition: automations.WorkflowDefinition
     visible: dict[str, JsonValue]
     stack: tuple[steps.ScopeEntry, ...] = (ROOT,)
     prefix: str = ""
+    callers: tuple[str, ...] = ()
 
     def steps_seen(self) -> dict[str, JsonValue]:
         return cast("dict[str, JsonValue]", self.visible["steps"])
@@ -64,7 +70,10 @@ class _Attempt:
     started_at: datetime = field(default_factory=clock.now)
     config: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     override: OverrideMode | None = None
+    effect: steps.Effect = steps.Effect.PURE
     context: StepRunContext | None = None
+    tries: list[JsonValue] = field(default_factory=list[JsonValue])
+    skipped_reason: str | None = None
     recorded: bool = False
 
 
@@ -87,15 +96,14 @@ class WorkflowExecution:
         Raises:
             SupersededError: another worker holds the run now.
         """
-        value = cast("dict[str, JsonValue]", self.claim.input)
-        missing: dict[str, JsonValue] = dict.fromkeys(self.definition.inputs.names)
-        place = _Place({"input": missing | value, "steps": {}, "env": {}})
-        elapsed = (clock.now() - self.claim.started_at).total_seconds()
-        whole = asyncio.timeout(max(0.0, self.limits.run - elapsed))
+        place = _outermost(self.definition, cast("dict[str, JsonValue]", self.claim.input))
+        whole = asyncio.timeout(self._time_left())
         try:
             async with whole:
                 await self._run_steps(self.definition.steps, place)
                 return self._completed(place)
+        except steps.SuspendedError as pause:
+            return engine.Suspended(pause.until)
         except RunCancelledError:
             return engine.Cancelled(self._usage_text())
         except TimeoutError:
@@ -107,6 +115,12 @@ class WorkflowExecution:
             return engine.Failed(
                 error.code, error.message, failure.step, error.category, error.status_code, self._usage_text()
             )
+
+    def _time_left(self) -> float:
+        """A run that waited on purpose has its whole time again: waiting is not working."""
+        if any(record.type in WAITING_TYPES for record in self.claim.recorded.values()):
+            return self.limits.run
+        return max(0.0, self.limits.run - (clock.now() - self.claim.started_at).total_seconds())
 
     async def _timed_out(self) -> engine.Outcome:
         error = steps.StepError(
@@ -120,7 +134,7 @@ class WorkflowExecution:
 
     def _completed(self, place: _Place) -> engine.Outcome:
         try:
-            output = self._output(place)
+            output = _output_of_workflow(place)
             text = _output_text(output)
         except (AssayError, ValueError) as error:
             failure = _as_step_error(error)
@@ -130,12 +144,6 @@ class WorkflowExecution:
         sources = jsontext.dump(dict(self.definition.output_sources))
         valid = _fits(self.claim.version_id, self.definition.output_schema, output)
         return engine.Completed(text, sources, valid, self._usage_text())
-
-    def _output(self, place: _Place) -> JsonValue:
-        output = self.definition.output
-        if output is None:
-            return {}
-        return expressions.resolve(output if isinstance(output, str) else dict(output), place.visible)
 
     def _usage_text(self) -> str | None:
         return jsontext.dump_or_none(self._usage or None)
@@ -148,12 +156,11 @@ class WorkflowExecution:
             if self.claim.cancelled.is_set():
                 raise RunCancelledError
             recorded = self.claim.recorded.get(place.prefix + spec.name)
-            if recorded is not None and all(block.shape.isolated for block in spec.blocks.values()):
+            if recorded is not None and _stands_for_itself(recorded, spec):
                 ran, output = self._replayed(recorded)
             else:
                 ran, output = await self._run_step(spec, place)
-            status = "success" if ran else "skipped"
-            place.steps_seen()[spec.name] = {"output": output, "status": status}
+            place.steps_seen()[spec.name] = {"output": output, "status": "success" if ran else "skipped"}
             if ran:
                 outputs[spec.name] = output
         return steps.BlockResult(outputs)
@@ -171,17 +178,24 @@ class WorkflowExecution:
         return recorded.status != "skipped", jsontext.load(recorded.output)
 
     async def _run_step(self, spec: steps.StepSpec, place: _Place) -> tuple[bool, JsonValue]:
-        attempt = self._current = _Attempt(spec, place.prefix + spec.name, self._order, place)
-        self._order += 1
+        attempt = self._current = self._begun(spec, place)
         try:
             if spec.condition is not None and not expressions.is_true(
                 cast("str | bool", spec.condition), place.visible
             ):
+                attempt.skipped_reason = "condition"
                 await self._record(attempt, "skipped")
                 return False, None
             output = await self._output_of(attempt)
-            text = _output_text(output)
-            await self._record(attempt, "success", output=text)
+            await self._record(attempt, "success", output=_output_text(output))
+        except steps.SkippedError as skip:
+            attempt.skipped_reason = skip.reason
+            await self._record(attempt, "skipped", output=_output_text(skip.output))
+            return False, skip.output
+        except steps.SuspendedError:
+            if not spec.blocks:
+                await self._record(attempt, "waiting")
+            raise
         except _StepFailedError as failure:
             await self._record(attempt, "failure", error=failure.error)
             raise
@@ -202,6 +216,16 @@ class WorkflowExecution:
         await self._record(attempt, "failure", error=error)
         return _StepFailedError(attempt.spec.name, error)
 
+    def _begun(self, spec: steps.StepSpec, place: _Place) -> _Attempt:
+        """Begin a step, or take up one that waited: it keeps its place in the order and the time it began."""
+        key = place.prefix + spec.name
+        waited = self.claim.recorded.get(key)
+        if waited is not None and waited.status == "waiting":
+            self._order = max(self._order, waited.execution_order + 1)
+            return _Attempt(spec, key, waited.execution_order, place, waited.started_at)
+        self._order += 1
+        return _Attempt(spec, key, self._order - 1, place)
+
     async def _output_of(self, attempt: _Attempt) -> JsonValue:
         kind = steps.catalogue()[attempt.spec.type_name]
         override = self._override_for(attempt.spec.name)
@@ -211,10 +235,37 @@ class WorkflowExecution:
                 return dict(override)
         attempt.config = _resolved_config(kind, attempt.spec.config, attempt.place.visible)
         step = _configured(kind, attempt.config)
-        with ExitStack() as resources:
-            attempt.context = self._context(attempt, resources)
-            output = await self._within_limits(kind, step, attempt)
+        attempt.effect = step.effect_now()
+        output = await self._tried(step, attempt)
         return output if override is None else merged(output, dict(override))
+
+    async def _tried(self, step: steps.Step, attempt: _Attempt) -> JsonValue:
+        """Run the step, again where its failure passes and repeating it is safe."""
+        while True:
+            began = clock.now()
+            try:
+                with ExitStack() as resources:
+                    attempt.context = self._context(attempt, resources)
+                    output = await self._within_limits(step, attempt)
+            except steps.StepError as error:
+                decision = decide(
+                    attempt.spec.retry or attempt.place.definition.settings.retry, step, error, len(attempt.tries) + 1
+                )
+                attempt.tries.append(_failed_try(len(attempt.tries) + 1, began, error, decision, step))
+                if decision.delay is None:
+                    raise
+                await self._pause(decision.delay)
+                continue
+            if attempt.tries:
+                attempt.tries.append(_try(len(attempt.tries) + 1, began, "success"))
+            return output
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self.claim.cancelled.wait(), timeout=seconds)
+        except TimeoutError:
+            return
+        raise RunCancelledError
 
     def _override_for(self, name: str) -> Mapping[str, JsonValue] | None:
         overrides = self.claim.overrides
@@ -228,21 +279,54 @@ class WorkflowExecution:
         ) -> steps.BlockResult:
             return await self._run_steps(attempt.spec.blocks[name].steps, _inner_place(attempt, name, scope, variables))
 
-        return StepRunContext(self.services, self.claim, attempt.spec, attempt.key, run_block, resources)
+        async def invoke(workflow: str, value: JsonValue) -> JsonValue:
+            return await self._invoke(attempt, workflow, value)
 
-    async def _within_limits(self, kind: type[steps.Step], step: steps.Step, attempt: _Attempt) -> JsonValue:
+        default_model = attempt.place.definition.default_model
+        return StepRunContext(
+            self.services,
+            self.claim,
+            attempt.spec,
+            attempt.key,
+            run_block,
+            invoke,
+            default_model,
+            attempt.started_at,
+            resources,
+        )
+
+    async def _invoke(self, attempt: _Attempt, workflow: str, value: JsonValue) -> JsonValue:
+        """Run another workflow's steps in a scope of their own inside this run."""
+        chosen = await self.services.database.when_available(
+            lambda tx: self.services.chooser(tx, self.claim.organization_id, workflow)
+        )
+        callers = (*attempt.place.callers, chosen.version_id)
+        if chosen.version_id in {self.claim.version_id, *attempt.place.callers} or len(callers) > MAX_CALLS:
+            message = f"{workflow} would call itself, or calls are more than {MAX_CALLS} deep."
+            raise steps.StepError("recursive_invoke", message, category="validation")
+        definition = await self.services.database.when_available(
+            lambda tx: automations.definition_of(tx, self.claim.organization_id, chosen.version_id)
+        )
+        scope = steps.ScopeEntry("inline-invoke", attempt.spec.name, workflow, {"workflow": workflow})
+        place = _outermost(definition, checked_input(definition, workflow, value))
+        place.stack = (*attempt.place.stack, scope)
+        place.prefix = f"{attempt.key}/{_scope_label(scope)}/"
+        place.callers = callers
+        await self._run_steps(definition.steps, place)
+        return _output_of_workflow(place)
+
+    async def _within_limits(self, step: steps.Step, attempt: _Attempt) -> JsonValue:
         """Run the step under its time limit; a cancellation interrupts it where that leaves nothing half done."""
         assert attempt.context is not None
-        milliseconds = attempt.spec.timeout_ms or self.definition.settings.timeout_ms
+        milliseconds = attempt.spec.timeout_ms or attempt.place.definition.settings.timeout_ms
         limit = milliseconds / 1000 if milliseconds else self.limits.step
-        if kind.effect is steps.Effect.PURE and not attempt.spec.blocks:
-            return await step.run(attempt.context)
-        running = asyncio.timeout(None if attempt.spec.blocks and not milliseconds else limit)
+        waits = attempt.spec.type_name.startswith("control.") or attempt.spec.type_name in WAITING_TYPES
+        running = asyncio.timeout(None if waits and not milliseconds else limit)
         try:
             async with running:
-                if kind.effect in {steps.Effect.PAID, steps.Effect.WRITE} or attempt.spec.blocks:
-                    return await step.run(attempt.context)
-                return await self._interruptible(step, attempt.context)
+                if attempt.effect is steps.Effect.READ and not waits:
+                    return await self._interruptible(step, attempt.context)
+                return await step.run(attempt.context)
         except TimeoutError as error:
             if not running.expired():
                 raise
@@ -290,10 +374,11 @@ class WorkflowExecution:
             output=output,
             error=None if error is None else jsontext.dump(_error_json(error)),
             usage=jsontext.dump_or_none(usage or None),
-            skipped_reason="condition" if status == "skipped" else None,
+            attempts=jsontext.dump_or_none(attempt.tries or None),
+            skipped_reason=attempt.skipped_reason,
             override_mode=attempt.override,
         )
-        expensive = kind.effect is not steps.Effect.PURE and not attempt.spec.blocks and status == "success"
+        expensive = attempt.effect is not steps.Effect.PURE and not attempt.spec.blocks and status == "success"
         attachment = attempt.context.attachment() if attempt.context and status == "success" else None
         await self.journal.record(record, commit=expensive, attachment=attachment)
         attempt.recorded = True
@@ -319,6 +404,24 @@ def _fits(version_id: str, schema: Mapping[str, Any] | None, output: JsonValue) 
     return validator.is_valid(output)
 
 
+def _outermost(definition: automations.WorkflowDefinition, value: Mapping[str, JsonValue]) -> _Place:
+    """Enter a workflow: its steps see its inputs, absent ones as null, and nothing else."""
+    missing: dict[str, JsonValue] = dict.fromkeys(definition.inputs.names)
+    return _Place(definition, {"input": missing | dict(value), "steps": {}, "env": {}})
+
+
+def _output_of_workflow(place: _Place) -> JsonValue:
+    output = place.definition.output
+    if output is None:
+        return {}
+    return expressions.resolve(output if isinstance(output, str) else dict(output), place.visible)
+
+
+def _stands_for_itself(recorded: engine.StepRecord, spec: steps.StepSpec) -> bool:
+    """Whether a recorded row is all that later steps need; a block that shares its scope is walked through again."""
+    return recorded.status != "waiting" and all(block.shape.isolated for block in spec.blocks.values())
+
+
 def _inner_place(attempt: _Attempt, block: str, scope: steps.ScopeEntry, variables: Mapping[str, JsonValue]) -> _Place:
     """Enter a block: its steps see everything outside; an isolated block keeps its own results to itself."""
     outer = attempt.place
@@ -327,11 +430,11 @@ def _inner_place(attempt: _Attempt, block: str, scope: steps.ScopeEntry, variabl
     inner_steps: JsonValue = dict(seen) if isolated else seen
     visible: dict[str, JsonValue] = {**outer.visible, **variables, "steps": inner_steps}
     prefix = f"{attempt.key}/{_scope_label(scope)}/" if isolated or variables else outer.prefix
-    return _Place(visible, (*outer.stack, scope), prefix)
+    return _Place(outer.definition, visible, (*outer.stack, scope), prefix, outer.callers)
 
 
 def _scope_label(scope: steps.ScopeEntry) -> str:
-    return ":".join([scope.kind, *(str(value) for value in scope.detail.values() if isinstance(value, (str, int)))])
+    return f"{scope.kind}:{scope.key}" if scope.key else scope.kind
 
 
 def _resolved_config(
@@ -382,6 +485,36 @@ def _as_step_error(error: AssayError | ValueError) -> steps.StepError:
         category = "temporarily_unavailable" if error.kind is ErrorKind.UNAVAILABLE else "validation"
         return steps.StepError(error.code, error.message, category=category, hint=error.hint)
     return steps.StepError("invalid_output", str(error), category="validation")
+
+
+def _try(number: int, began: datetime, status: str) -> dict[str, JsonValue]:
+    return {
+        "attemptNumber": number,
+        "status": status,
+        "startedAt": clock.iso(began),
+        "completedAt": clock.iso(clock.now()),
+    }
+
+
+def _failed_try(
+    number: int, began: datetime, error: steps.StepError, decision: Decision, step: steps.Step
+) -> dict[str, JsonValue]:
+    failure: dict[str, JsonValue] = {
+        "code": error.code,
+        "category": error.category,
+        "message": error.message,
+        "transient": error.category in PASSING_CATEGORIES,
+        "retryAfterMs": error.retry_after_ms,
+        "httpStatus": error.http_status,
+        "provider": error.provider,
+    }
+    decided: dict[str, JsonValue] = {"reason": decision.reason, "delayMs": decision.delay and decision.delay * 1000}
+    return {
+        **_try(number, began, "failure"),
+        "failure": {name: value for name, value in failure.items() if value is not None},
+        "retryDecision": decided,
+        "replaySafe": step.replay_safe,
+    }
 
 
 def _error_json(error: steps.StepError) -> dict[str, JsonValue]:

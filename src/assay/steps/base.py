@@ -6,13 +6,14 @@ workflow files, CLI listing, reference page, contract tests) is derived from the
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from assay import documents
+from assay import documents, providers, sandbox
 from assay.errors import AssayError, ErrorKind
 
 FailureCategory = Literal[
@@ -48,7 +49,7 @@ class StepError(AssayError):
 
     kind = ErrorKind.INVALID
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 # each a fact that a trace shows
         self,
         code: str,
         message: str,
@@ -56,20 +57,64 @@ class StepError(AssayError):
         category: FailureCategory = "unknown",
         status_code: int | None = None,
         hint: str | None = None,
+        retry_after_ms: int | None = None,
+        http_status: int | None = None,
+        provider: str | None = None,
     ) -> None:
-        """Fail with a stable code; `status_code` is what a caller who waits for the run is answered (400-599)."""
+        """Fail with a stable code; `status_code` is what a caller who waits for the run is answered (400-599).
+
+        What the other side said: `http_status`, and how long it asks to be left alone (`retry_after_ms`).
+        """
         self.code = code
         super().__init__(message, hint=hint)
         self.category: FailureCategory = category
         self.status_code = status_code
+        self.retry_after_ms = retry_after_ms
+        self.http_status = http_status
+        self.provider = provider
+
+
+class SuspendedError(Exception):
+    """The run goes on later, in whichever worker takes it then; raised by `StepContext.wait`."""
+
+    def __init__(self, until: datetime) -> None:
+        """Say when the run may be taken up again."""
+        super().__init__(f"until {until}")
+        self.until = until
+
+
+class SkippedError(Exception):
+    """There is nothing for the step to do: it counts as skipped, and its output is this one."""
+
+    def __init__(self, reason: str, output: JsonValue) -> None:
+        """Say why in one word, and what later steps see."""
+        super().__init__(reason)
+        self.reason = reason
+        self.output = output
+
+
+ScopeKind = Literal[
+    "root",
+    "if-then",
+    "if-else",
+    "switch-case",
+    "foreach-iteration",
+    "parallel-map-iteration",
+    "parallel-branch",
+    "inline-invoke",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class ScopeEntry:
-    """One level of nesting a step ran in, as it is shown in a trace."""
+    """One level of nesting a step ran in, as it is shown in a trace.
 
-    kind: Literal["root", "if-then", "if-else"]
+    `key` tells it from its siblings (the number of an iteration, the name of a branch).
+    """
+
+    kind: ScopeKind
     step: str
+    key: str = ""
     detail: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
 
 
@@ -93,6 +138,13 @@ class BlockShape:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often a failed attempt is repeated, where repeating it is safe."""
+
+    max_attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class StepSpec:
     """A step as its workflow writes it: checked, with templates unresolved."""
 
@@ -102,6 +154,7 @@ class StepSpec:
     condition: JsonValue = None
     timeout_ms: int | None = None
     blocks: Mapping[str, "Block"] = field(default_factory=dict[str, "Block"])
+    retry: RetryPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +187,17 @@ class LocalFile:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class ChildRun:
+    """A run that a step started: `status` is the run's, `output` is there once it completed."""
+
+    id: str
+    status: str
+    finished: bool
+    output: JsonValue = None
+    error: str | None = None
+
+
 class StepContext(Protocol):
     """What a running step may ask for."""
 
@@ -150,6 +214,20 @@ class StepContext(Protocol):
     @property
     def parser(self) -> documents.Parser:
         """The worker's document parser."""
+        ...
+
+    @property
+    def sandbox(self) -> sandbox.Sandbox:
+        """Where scripts of strangers run."""
+        ...
+
+    async def model(self, requested: str | None) -> providers.Model:
+        """Return the model that answers: the requested one, else the workflow's, else the organization's default.
+
+        Raises:
+            ProviderNotConfiguredError: there is none.
+            ModelUnknownError: no provider offers the requested one.
+        """
         ...
 
     async def open_file(self, reference: JsonValue) -> LocalFile:
@@ -178,8 +256,37 @@ class StepContext(Protocol):
         """
         ...
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait; a cancellation of the run ends it at once."""
+    async def invoke(self, workflow: str, value: JsonValue) -> JsonValue:
+        """Run the steps of another workflow's current version inside this run; return its output.
+
+        Raises:
+            StepError: there is no such workflow, the input does not fit, it would call itself, or a step failed.
+        """
+        ...
+
+    async def start_child(self, workflow: str, value: JsonValue) -> str:
+        """Start a run of another workflow, once however often this is asked; return its id.
+
+        Raises:
+            StepError: there is no such workflow, or the input does not fit.
+        """
+        ...
+
+    async def child(self, run_id: str) -> ChildRun:
+        """Read how a child run stands."""
+        ...
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the step first began, over all repetitions."""
+        ...
+
+    async def wait(self, seconds: float) -> None:
+        """Return when so many seconds have passed since the step first began; without holding a worker, through restarts.
+
+        Raises:
+            SuspendedError: the time has not come; let it pass.
+        """
         ...
 
 
@@ -200,6 +307,21 @@ class Step(BaseModel):
     """JSON Schema of the output, where it is the same for every configuration."""
     example: ClassVar[str]
     """A whole workflow in YAML that uses the type and runs; shown in the reference and executed by the tests."""
+
+    @classmethod
+    def invoked_workflow(cls, config: Mapping[str, JsonValue]) -> str | None:
+        """Name the workflow that a raw configuration calls, for checks when it is pushed; most types call none."""
+        del config
+        return None
+
+    def effect_now(self) -> Effect:
+        """Say what running this very step again would mean, where that depends on its configuration."""
+        return type(self).effect
+
+    @property
+    def replay_safe(self) -> bool:
+        """Whether a failed attempt may be repeated automatically."""
+        return False
 
     @classmethod
     def blocks(cls, config: Mapping[str, JsonValue]) -> Sequence[BlockShape]:

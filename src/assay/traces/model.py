@@ -24,7 +24,7 @@ class StepTrace:
     output: JsonValue
     error: JsonValue
     usage: JsonValue
-    attempts: int
+    attempts: JsonValue
     started_at: datetime
     completed_at: datetime
 

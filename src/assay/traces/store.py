@@ -4,7 +4,7 @@ from assay import jsontext
 from assay.db import Row, Transaction
 from assay.traces.model import NotedEvent, StepTrace
 
-_PAYLOADS = ("scope", "config", "input", "output", "error", "usage")
+_PAYLOADS = ("scope", "config", "input", "output", "error", "usage", "attempts")
 _STEPS = """
 SELECT run_id, step_key, execution_order, name, type, status, skipped_reason, override_mode, scope, config, input,
        output, error, usage, attempts, started_at, completed_at

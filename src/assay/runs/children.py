@@ -1,0 +1,90 @@
+"""Runs that a step of another run starts: each once, however often the step is executed."""
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from pydantic import JsonValue
+
+from assay import automations, db, engine, files, ids, steps
+from assay.errors import AssayError
+from assay.runs import store
+from assay.runs.input_files import take_files
+from assay.runs.model import Chosen, NewRun, TriggerType
+from assay.runs.starting import queue
+
+Chooser = Callable[[db.Transaction, str, str], Awaitable[Chosen]]
+"""Chooses the version that serves a call: (transaction, organization id, workflow) -> version."""
+
+
+async def start_child(
+    tx: db.Transaction,
+    blobs: files.Blobs,
+    chooser: Chooser,
+    claim: engine.Claim,
+    step_key: str,
+    workflow: str,
+    value: JsonValue,
+) -> str:
+    """Queue a run of another workflow for a step; a second call for the same step returns the same run.
+
+    Raises:
+        StepError: there is no such workflow, or the input does not fit it.
+    """
+    child_id = ids.derived_id("exec", claim.created_at, f"{claim.run_id}/{step_key}")
+    if await store.get(tx, claim.organization_id, child_id) is not None:
+        return child_id
+    parent = await store.get(tx, claim.organization_id, claim.run_id)
+    assert parent is not None, "the run that asks is being executed"
+    try:
+        chosen = await chooser(tx, claim.organization_id, workflow)
+        definition = await automations.definition_of(tx, claim.organization_id, chosen.version_id)
+        checked = checked_input(definition, workflow, value)
+        own = {found.path: found for found in await files.list_artifacts(tx, claim.organization_id, claim.run_id)}
+        stored, artifacts = await take_files(tx, blobs, claim.organization_id, checked, [], own=own)
+    except AssayError as error:
+        raise steps.StepError(error.code, f"{workflow}: {error.message}", category="validation") from error
+    run = NewRun(
+        id=child_id,
+        organization_id=claim.organization_id,
+        chosen=chosen,
+        mode=parent.summary.mode,
+        trigger_type=cast("TriggerType", parent.summary.trigger_type),
+        triggered_by=parent.summary.triggered_by.id if parent.summary.triggered_by else None,
+        input=stored,
+        artifacts=artifacts,
+        parent_run_id=claim.run_id,
+        root_run_id=parent.summary.root_run_id,
+    )
+    await queue(tx, run)
+    return child_id
+
+
+async def read_child(tx: db.Transaction, organization_id: str, run_id: str) -> steps.ChildRun:
+    """Read how a child stands.
+
+    Raises:
+        StepError: it was deleted.
+    """
+    found = await store.get(tx, organization_id, run_id)
+    if found is None:
+        message = f"The run {run_id} that this step started is gone."
+        raise steps.StepError("not_found", message, category="not_found")
+    status = found.summary.status
+    return steps.ChildRun(run_id, status.value, status.finished, found.output, found.summary.error)
+
+
+def checked_input(definition: automations.WorkflowDefinition, workflow: str, value: JsonValue) -> dict[str, JsonValue]:
+    """Hold a value against another workflow's inputs; keys that it does not declare are refused.
+
+    Raises:
+        StepError: the value is no object, or has keys that nobody declared.
+        InvalidInputError: a declared input does not fit.
+    """
+    if not isinstance(value, dict):
+        message = f"The input of {workflow} is an object with its inputs."
+        raise steps.StepError("validation_failed", message, category="validation")
+    unknown = [name for name in value if name not in definition.inputs.names]
+    if unknown:
+        message = f"{workflow} has no input {unknown[0]!r}; it has {', '.join(definition.inputs.names) or 'none'}."
+        raise steps.StepError("validation_failed", message, category="validation")
+    return definition.inputs.check(value)

@@ -1,0 +1,273 @@
+"""Loops, branches, pauses, repetitions and calls of other workflows, through a real worker."""
+
+import asyncio
+import time
+from typing import Any, ClassVar
+
+import pytest
+from pydantic import Field, JsonValue
+from tests.runs.conftest import Desk
+from typing_extensions import override
+
+from assay import runs, steps
+from assay.steps import Effect, Step, StepContext, StepError
+
+SET = "transform.set"
+
+
+class Flaky(Step):
+    """Fail some times, then succeed."""
+
+    type_name = "test.flaky"
+    effect = Effect.READ
+    example: ClassVar[str] = ""
+    left: ClassVar[dict[str, int]] = {}
+
+    name: str = Field(description="Whose failures.")
+    category: steps.FailureCategory = Field(default="temporarily_unavailable", description="Of what sort.")
+    safe: bool = Field(default=True, description="Whether to try again.")
+
+    @property
+    @override
+    def replay_safe(self) -> bool:
+        return self.safe
+
+    @override
+    async def run(self, context: StepContext) -> JsonValue:
+        if Flaky.left[self.name]:
+            Flaky.left[self.name] -= 1
+            raise StepError("no_luck", "Not this time.", category=self.category, http_status=503)
+        return {"ok": True}
+
+
+@pytest.fixture(autouse=True)
+def flaky_step() -> Any:
+    known = steps.catalogue()
+    known[Flaky.type_name] = Flaky
+    yield
+    del known[Flaky.type_name]
+
+
+async def test_switch_runs_the_first_case_that_matches_as_text(desk: Desk) -> None:
+    flow = await desk.push(
+        [
+            {
+                "name": "route",
+                "type": "control.switch",
+                "on": "{{ input.kind }}",
+                "cases": [
+                    {"when": 1, "steps": [{"name": "one", "type": SET, "with": {"fields": {"v": "number"}}}]},
+                    {"when": "b", "steps": [{"name": "two", "type": SET, "with": {"fields": {"v": "letter"}}}]},
+                ],
+                "default": [{"name": "other", "type": SET, "with": {"fields": {"v": "other"}}}],
+            }
+        ],
+        inputs=[{"name": "kind", "type": "any"}],
+        output="{{ steps.route.output }}",
+    )
+    for kind, branch, value in (("1", "case", "number"), ("b", "case", "letter"), ("z", "default", "other")):
+        output = (await desk.run(flow, {"kind": kind})).output
+        assert isinstance(output, dict)
+        assert output["branch"] == branch
+        assert output["result"] == {"v": value}
+
+
+def loop(kind: str, **more: Any) -> dict[str, Any]:
+    return {
+        "name": "each",
+        "type": kind,
+        "items": "{{ input.items }}",
+        "as": "n",
+        "steps": [
+            {"name": "first", "type": SET, "with": {"fields": {"twice": "{{ n | times: 2 }}"}}},
+            {
+                "name": "second",
+                "type": SET,
+                "with": {"fields": {"sum": "{{ steps.first.output.twice | plus: index }}", "same": "{{ item }}"}},
+            },
+        ],
+        **more,
+    }
+
+
+ITEMS = [{"name": "items", "type": "array"}]
+
+
+@pytest.mark.parametrize("kind", ["control.foreach", "control.parallel_map"])
+async def test_a_loop_keeps_the_last_output_of_each_item_in_order(desk: Desk, kind: str) -> None:
+    flow = await desk.push([loop(kind)], inputs=ITEMS, output="{{ steps.each.output }}")
+    run = await desk.run(flow, {"items": [5, 6, 7]})
+    assert run.output == {
+        "items": [{"second": {"sum": 10 + i + 2 * i, "same": 5 + i}} for i in range(3)],
+        "count": 3,
+        "totalIterations": 3,
+    }
+    rows = await desk.steps(run)
+    assert {row.step_key for row in rows} >= {f"each/{kind.split('.')[1].replace('_', '-')}-iteration:2/second"}
+    inner: Any = next(row for row in rows if row.name == "second").scope
+    assert [entry["type"] for entry in inner] == ["root", f"{kind.split('.')[1].replace('_', '-')}-iteration"]
+
+
+async def test_an_empty_loop_is_skipped_and_has_no_items(desk: Desk) -> None:
+    flow = await desk.push([loop("control.foreach")], inputs=ITEMS, output="{{ steps.each.output.count }}")
+    run = await desk.run(flow, {"items": []})
+    assert run.output == 0
+    (row,) = await desk.steps(run)
+    assert (row.status, row.skipped_reason) == ("skipped", "empty")
+
+
+async def test_a_failing_item_names_the_inner_step(desk: Desk) -> None:
+    fail = {"name": "guard", "type": "control.fail", "condition": "{{ n == 2 }}", "message": "two"}
+    flow = await desk.push([{**loop("control.parallel_map"), "steps": [fail]}], inputs=ITEMS)
+    run = await desk.run(flow, {"items": [1, 2, 3]})
+    assert run.failure is not None
+    assert (run.failure.step, run.failure.message) == ("guard", "two")
+
+
+async def test_branches_see_what_came_before_and_nothing_of_each_other(desk: Desk) -> None:
+    branches = [
+        {"name": name, "steps": [{"name": f"in-{name}", "type": SET, "with": {"fields": {"v": "{{ input.v }}"}}}]}
+        for name in ("a", "b")
+    ]
+    flow = await desk.push(
+        [{"name": "both", "type": "control.parallel", "branches": branches}],
+        inputs=[{"name": "v", "type": "string"}],
+        output="{{ steps.both.output }}",
+    )
+    run = await desk.run(flow, {"v": "x"})
+    assert run.output == {"a": {"in-a": {"v": "x"}}, "b": {"in-b": {"v": "x"}}}
+
+
+async def test_a_long_wait_holds_no_worker_and_goes_on_by_itself(desk: Desk) -> None:
+    flow = await desk.push(
+        [
+            {"name": "before", "type": SET, "with": {"fields": {"v": 1}}},
+            {"name": "pause", "type": "control.wait", "duration": 1500},
+            {"name": "after", "type": SET, "with": {"fields": {"v": "{{ steps.before.output.v }}"}}},
+        ],
+        output="{{ steps.after.output.v }}",
+    )
+    run_id = runs.new_run_id()
+    with desk.waiting_room.place(run_id) as waiter:
+        await desk.start(flow, run_id=run_id)
+        seen: set[str] = set()
+        deadline = time.monotonic() + 60
+        while not await waiter.wait(0.05) and time.monotonic() < deadline:
+            seen.add((await desk.read(run_id)).summary.status.value)
+    run = await desk.read(run_id)
+    assert run.output == 1
+    assert "waiting" in seen
+    rows = await desk.steps(run)
+    assert [row.name for row in rows] == ["before", "pause", "after"]
+    assert rows[1].duration_ms >= 1500
+
+
+async def test_a_waiting_run_can_be_cancelled_at_once(desk: Desk) -> None:
+    flow = await desk.push([{"name": "pause", "type": "control.wait", "duration": 3_600_000}])
+    run_id = await desk.start(flow)
+    while (await desk.read(run_id)).summary.status is not runs.RunStatus.WAITING:
+        await asyncio.sleep(0.02)
+    assert (await desk.cancel(run_id)).status is runs.RunStatus.CANCELLED
+
+
+async def test_pauses_beside_each_other_are_waited_for_together(desk: Desk) -> None:
+    branches = [
+        {"name": f"b{i}", "steps": [{"name": f"p{i}", "type": "control.wait", "duration": 1100 + 100 * i}]}
+        for i in range(3)
+    ]
+    flow = await desk.push(
+        [{"name": "both", "type": "control.parallel", "branches": branches}], output="{{ steps.both.output }}"
+    )
+    run = await desk.run(flow)
+    assert run.summary.status is runs.RunStatus.COMPLETED
+    assert [row.status for row in await desk.steps(run)] == ["success"] * 4
+
+
+@pytest.mark.parametrize(
+    ("retry", "failures", "category", "safe", "tries", "reason"),
+    [
+        ({"mode": "automatic", "maxAttempts": 3}, 2, "temporarily_unavailable", True, 3, None),
+        ("automatic", 9, "timeout", True, 3, "attempts_exhausted"),
+        ("automatic", 9, "rate_limited", False, 1, "unsafe_to_replay"),
+        ("automatic", 9, "validation", True, 1, "non_retryable"),
+        (None, 9, "timeout", True, 1, "non_retryable"),
+        ("never", 9, "timeout", True, 1, "attempts_exhausted"),
+    ],
+)
+async def test_only_passing_failures_of_safe_steps_are_tried_again(
+    desk: Desk, retry: Any, failures: int, category: str, *, safe: bool, tries: int, reason: str | None
+) -> None:
+    name = runs.new_run_id()
+    Flaky.left[name] = failures
+    step = {"name": "try", "type": "test.flaky", "with": {"name": name, "category": category, "safe": safe}}
+    flow = await desk.push([step if retry is None else {**step, "retry": retry}])
+    run = await desk.run(flow)
+    (row,) = await desk.steps(run)
+    assert isinstance(row.attempts, list)
+    assert len(row.attempts) == tries
+    last: Any = row.attempts[-1]
+    if reason is None:
+        assert run.summary.status is runs.RunStatus.COMPLETED
+        assert last["status"] == "success"
+    else:
+        assert run.failure is not None
+        assert run.failure.category == category
+        assert last["retryDecision"]["reason"] == reason
+        assert last["failure"]["httpStatus"] == 503
+
+
+async def test_another_workflow_runs_inside_this_one(desk: Desk) -> None:
+    inner = await desk.push(
+        [{"name": "double", "type": SET, "with": {"fields": {"v": "{{ input.n | times: 2 }}"}}}],
+        inputs=[{"name": "n", "type": "number"}],
+        output={"v": "{{ steps.double.output.v }}"},
+    )
+    call = {"name": "call", "type": "action.invoke-workflow", "with": {"workflow": inner.slug, "input": {"n": 4}}}
+    flow = await desk.push([call], output="{{ steps.call.output.v }}")
+    run = await desk.run(flow)
+    assert run.output == 8
+    rows = await desk.steps(run)
+    assert [row.step_key for row in rows] == ["call", f"call/inline-invoke:{inner.slug}/double"]
+
+
+async def test_a_child_is_a_run_of_its_own_that_is_waited_for(desk: Desk) -> None:
+    inner = await desk.push(
+        [{"name": "pause", "type": "control.wait", "duration": 1200}],
+        inputs=[{"name": "n", "type": "number"}],
+        output={"n": "{{ input.n }}"},
+    )
+    call = {
+        "name": "call",
+        "type": "action.invoke-workflow",
+        "with": {"workflow": inner.slug, "execution": "child", "input": {"n": 4}},
+    }
+    flow = await desk.push([call], output="{{ steps.call.output.n }}")
+    run = await desk.run(flow)
+    assert run.output == 4
+    async with desk.database.transaction() as tx:
+        children = await tx.fetch("SELECT id, root_run_id FROM runs WHERE parent_run_id = $1", run.summary.id)
+    assert [child["root_run_id"] for child in children] == [run.summary.id]
+
+
+async def test_a_workflow_that_calls_itself_fails(desk: Desk) -> None:
+    flow = await desk.push(
+        [
+            {
+                "name": "call",
+                "type": "action.invoke-workflow",
+                "with": {"workflow": "{{ input.me }}", "input": {"me": "{{ input.me }}"}},
+            }
+        ],
+        inputs=[{"name": "me", "type": "string"}],
+    )
+    run = await desk.run(flow, {"me": flow.slug})
+    assert run.failure is not None
+    assert run.failure.code == "recursive_invoke"
+
+
+async def test_an_input_that_the_called_workflow_does_not_declare_is_refused(desk: Desk) -> None:
+    inner = await desk.push([{"name": "a", "type": SET, "with": {"fields": {"v": 1}}}])
+    call = {"name": "call", "type": "action.invoke-workflow", "with": {"workflow": inner.slug, "input": {"x": 4}}}
+    run = await desk.run(await desk.push([call]))
+    assert run.failure is not None
+    assert "no input 'x'" in run.failure.message
