@@ -37,10 +37,19 @@ def configurations(step_type: type[Step]) -> Iterator[dict[str, JsonValue]]:
             yield step["with"]
 
 
+OF_TYPE: dict[str, JsonValue] = {"array": [], "object": {}, "integer": 1, "number": 1, "boolean": True}
+
+
 def configured(step_type: type[Step]) -> Step:
-    """The type's step in its example, with conditions that hold."""
+    """The type's step in its example, with conditions that hold and templates filled with something of the right type."""
     raw = next(configurations(step_type))
-    return step_type.model_validate({**raw, **dict.fromkeys(step_type.conditions & raw.keys(), True)})
+    properties = step_type.model_json_schema(by_alias=True)["properties"]
+    filled = {
+        name: OF_TYPE.get(properties[name].get("type"), value)
+        for name, value in raw.items()
+        if isinstance(value, str) and "{{" in value and name in properties
+    }
+    return step_type.model_validate({**raw, **filled, **dict.fromkeys(step_type.conditions & raw.keys(), True)})
 
 
 def schema_objects(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
