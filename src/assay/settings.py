@@ -31,7 +31,7 @@ class Settings(BaseSettings):
         default=None, description="OpenAI-compatible server with that model. Unset: `https://api.openai.com/v1`."
     )
     model_key_variable: str | None = Field(
-        default=None, description="Environment variable with that server's key, such as `OPENAI_API_KEY`. Unset: no key."
+        default=None, description="Environment variable with its key, such as `OPENAI_API_KEY`. Unset: it wants none."
     )
 
     max_body_bytes: int = Field(default=100 * 1024**2, description="Largest request body.")
