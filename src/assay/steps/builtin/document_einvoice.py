@@ -94,6 +94,11 @@ output:
         "the output is null then, so that the document can be read another way. A damaged one fails in any case.",
     )
 
+    @property
+    @override
+    def replay_safe(self) -> bool:
+        return True
+
     @override
     async def run(self, context: StepContext) -> JsonValue:
         file = await context.open_file(self.input)
