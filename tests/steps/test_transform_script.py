@@ -1,0 +1,109 @@
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from tests.fakes.step_context import FakeStepContext
+
+from assay import automations, sandbox
+from assay.steps import StepError
+from assay.steps.builtin.transform_script import TransformScript
+
+
+@pytest.fixture(scope="module")
+async def scripts() -> AsyncGenerator[sandbox.Sandbox]:
+    opened = sandbox.Sandbox()
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+@pytest.fixture
+def context(scripts: sandbox.Sandbox) -> FakeStepContext:
+    return FakeStepContext(script_sandbox=scripts)
+
+
+def configured(function: str, **config: Any) -> TransformScript:
+    return TransformScript.model_validate({"function": function, **config})
+
+
+@pytest.mark.parametrize(
+    ("language", "function"),
+    [
+        ("typescript", "function script(a: number, b: string[]): { n: number } { return { n: a + b.length }; }"),
+        ("javascript", "function script(a, b) { return { n: a + b.length }; }"),
+        ("python", "def script(a: int, b: list[str]) -> dict[str, int]:\n    return {'n': a + len(b)}"),
+    ],
+)
+async def test_a_function_gets_its_inputs_and_its_result_is_the_output(
+    context: FakeStepContext, language: str, function: str
+) -> None:
+    step = configured(function, language=language, inputs={"a": 1, "b": ["x", "y"]})
+    assert not step.problems()
+    assert await step.run(context) == {"n": 3}
+
+
+@pytest.mark.parametrize(
+    ("language", "function", "code"),
+    [
+        ("typescript", "function script(a: number): {", "script_syntax"),
+        ("python", "def script(a):\nreturn a", "script_syntax"),
+        ("typescript", "function other(a: number): number { return a; }", "script_function_missing"),
+        ("typescript", "async function script(a: number): Promise<number> { return a; }", "script_asynchronous"),
+        ("typescript", "function script(b: number): number { return b; }", "script_parameters"),
+        ("javascript", "function script(a, b) { return a; }", "script_parameters"),
+        ("typescript", "function script(a: number) { return a; }", "script_return_type"),
+    ],
+)
+async def test_what_can_be_seen_without_running_is_a_problem_and_never_runs(
+    context: FakeStepContext, language: str, function: str, code: str
+) -> None:
+    step = configured(function, language=language, inputs={"a": 1})
+    assert [problem[0::2] for problem in step.problems()] == [("function", code)]
+    with pytest.raises(StepError) as failed:
+        await step.run(context)
+    assert failed.value.code == code
+
+
+def test_problems_are_found_when_the_workflow_is_checked() -> None:
+    broken = TransformScript.example.replace("function script(lines:", "function script(rows:")
+    assert [(issue.field, issue.code) for issue in automations.parse_workflow(broken).issues] == [
+        ("steps.0.with.function", "script_parameters")
+    ]
+
+
+async def test_an_error_names_the_line_of_the_source(context: FakeStepContext) -> None:
+    step = configured("function script(): number {\n  const n: number = 1;\n  throw new Error('No rope');\n}")
+    with pytest.raises(StepError, match=r"No rope \(line 3\)") as failed:
+        await step.run(context)
+    assert (failed.value.code, failed.value.category) == ("script_error", "business")
+
+
+async def test_a_result_that_breaks_its_annotation_fails_the_step(context: FakeStepContext) -> None:
+    step = configured("function script(a: any): { total: number }[] { return [{ total: a }]; }", inputs={"a": "x"})
+    with pytest.raises(StepError, match="total") as failed:
+        await step.run(context)
+    assert (failed.value.code, failed.value.category) == ("script_result_invalid", "validation")
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "category"),
+    [
+        ("for (;;) {}", "script_timeout", "timeout"),
+        ("const a = []; for (;;) a.push('x'.repeat(1000) + a.length);", "script_memory_limit", "validation"),
+    ],
+)
+async def test_limits_stop_the_function(context: FakeStepContext, body: str, code: str, category: str) -> None:
+    step = configured(f"function script(): any {{ {body} }}", timeout=500, memoryLimit=2 << 20)
+    with pytest.raises(StepError) as failed:
+        await step.run(context)
+    assert (failed.value.code, failed.value.category) == (code, category)
+
+
+@pytest.mark.parametrize(
+    "config", [{"inputs": {"a-b": 1}}, {"timeout": 30_001}, {"memoryLimit": (50 << 20) + 1}, {"language": "ruby"}]
+)
+def test_a_wrong_configuration_is_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        configured("function script(): any { return 1; }", **config)
