@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tests.fakes.openai_server import OpenAiServer, openai_server
 from tests.runs import step_types
 
 from assay import access, automations, db, documents, engine, files, providers, rollouts, runs, sandbox, steps, traces
@@ -196,6 +197,22 @@ async def idle_desk(
         await listening
     await models.close()
     await scripts.close()
+
+
+@pytest.fixture(scope="module")
+async def model_server(idle_desk: Desk) -> AsyncGenerator[OpenAiServer]:
+    """A provider of the desk's organization; what a test does not script, it makes up to fit the schema."""
+    with openai_server() as script:
+        new = providers.NewProvider(
+            name="local",
+            models=[providers.OfferedModel(name="tiny", contextTokens=2_000)],
+            options={"baseUrl": script.base_url},
+        )
+        async with idle_desk.database.transaction() as tx:
+            await providers.add(tx, idle_desk.caller, new, secret="secret")
+        yield script
+        async with idle_desk.database.transaction() as tx:
+            await providers.remove(tx, idle_desk.caller, "local")
 
 
 async def choose(tx: db.Transaction, organization_id: str, workflow: str) -> runs.Chosen:

@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue
 from tests.runs.conftest import Desk
 from typing_extensions import override
 
-from assay import runs, steps
+from assay import automations, runs, steps
 from assay.steps import Effect, Step, StepContext, StepError
 
 SET = "transform.set"
@@ -265,9 +265,24 @@ async def test_a_workflow_that_calls_itself_fails(desk: Desk) -> None:
     assert run.failure.code == "recursive_invoke"
 
 
-async def test_an_input_that_the_called_workflow_does_not_declare_is_refused(desk: Desk) -> None:
-    inner = await desk.push([{"name": "a", "type": SET, "with": {"fields": {"v": 1}}}])
-    call = {"name": "call", "type": "action.invoke-workflow", "with": {"workflow": inner.slug, "input": {"x": 4}}}
-    run = await desk.run(await desk.push([call]))
-    assert run.failure is not None
-    assert "no input 'x'" in run.failure.message
+async def test_calls_are_checked_when_a_workflow_is_pushed(desk: Desk) -> None:
+    inputs = [{"name": "n", "type": "number"}]
+    inner = await desk.push([{"name": "a", "type": SET, "with": {"fields": {"v": 1}}}], inputs=inputs)
+
+    def call(workflow: str, **given: Any) -> dict[str, Any]:
+        return {"name": "call", "type": "action.invoke-workflow", "with": {"workflow": workflow, "input": given}}
+
+    for step, field, code in (
+        (call("nobody"), "steps.call.with.workflow", "unknown_workflow"),
+        (call(inner.slug, n=1, x=4), "steps.call.with.input.x", "unknown_key"),
+        (call(inner.slug, n="four"), "steps.call.with.input.n", "type_mismatch"),
+        (call(inner.slug), "steps.call.with.input.n", "missing_required"),
+    ):
+        with pytest.raises(automations.InvalidWorkflowError) as refused:
+            await desk.push([step])
+        assert [(issue.field, issue.code) for issue in refused.value.issues] == [(field, code)]
+    outer = await desk.push([call(inner.slug, n="{{ input.n }}")], inputs=inputs)
+    circle = [{**call(outer.slug, n=1), "name": "back"}]
+    with pytest.raises(automations.InvalidWorkflowError) as refused:
+        await desk.push(circle, inputs=inputs, name=inner.slug, version="1.1.0")
+    assert [issue.code for issue in refused.value.issues] == ["circular_call"]

@@ -2,37 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import pytest
-from tests.fakes.openai_server import OpenAiServer, hanging, openai_server, said
+from tests.fakes.openai_server import OpenAiServer, hanging, said
 from tests.runs.conftest import Desk
 from tests.runs.test_redelivery import claimed, deliver, die_after
 
-from assay import engine, providers
+from assay import engine
 
 SCHEMA = {"type": "object", "properties": {"total": {"type": "number"}, "lines": {"type": "array"}}}
 
 
 @pytest.fixture
-def server_says() -> Generator[OpenAiServer]:
-    with openai_server() as script:
-        yield script
-
-
-@pytest.fixture
-async def desk_with_model(idle_desk: Desk, server_says: OpenAiServer) -> AsyncGenerator[Desk]:
-    new = providers.NewProvider(
-        name="local",
-        models=[providers.OfferedModel(name="tiny", contextTokens=2_000)],
-        options={"baseUrl": server_says.base_url},
-    )
-    async with idle_desk.database.transaction() as tx:
-        await providers.add(tx, idle_desk.caller, new, secret="any")
-    yield idle_desk
-    async with idle_desk.database.transaction() as tx:
-        await providers.remove(tx, idle_desk.caller, "local")
+def server_says(model_server: OpenAiServer) -> OpenAiServer:
+    model_server.forget()
+    return model_server
 
 
 def extract(text: str) -> dict[str, Any]:
@@ -48,8 +33,8 @@ async def asked(server: OpenAiServer, times: int) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_finished_call_is_taken_from_its_row(desk_with_model: Desk, server_says: OpenAiServer) -> None:
-    desk = desk_with_model
+async def test_a_finished_call_is_taken_from_its_row(idle_desk: Desk, server_says: OpenAiServer) -> None:
+    desk = idle_desk
     server_says.will_answer(said({"total": 5, "lines": None}))
     flow = await desk.push(
         [extract("Total 5"), then("{{ steps.extract.output.total }}")], output="{{ steps.after.output }}"
@@ -64,9 +49,9 @@ async def test_a_finished_call_is_taken_from_its_row(desk_with_model: Desk, serv
 
 
 async def test_within_a_step_only_what_was_not_answered_is_asked_again(
-    desk_with_model: Desk, server_says: OpenAiServer
+    idle_desk: Desk, server_says: OpenAiServer
 ) -> None:
-    desk = desk_with_model
+    desk = idle_desk
     pages = "\n".join(f"part {number} " + "word " * 500 for number in range(2))
     server_says.will_answer(said({"total": None, "lines": ["one"]}), hanging())
     flow = await desk.push([extract(pages)], output="{{ steps.extract.output }}")
@@ -97,8 +82,8 @@ async def answers_kept(desk: Desk, run_id: str) -> None:
             kept = await tx.fetch_value("SELECT count(*) FROM model_answers WHERE run_id = $1", run_id)
 
 
-async def test_answers_go_with_their_run(desk_with_model: Desk, server_says: OpenAiServer) -> None:
-    desk = desk_with_model
+async def test_answers_go_with_their_run(idle_desk: Desk, server_says: OpenAiServer) -> None:
+    desk = idle_desk
     server_says.will_answer(said({"total": 5, "lines": None}))
     run_id = await desk.start(await desk.push([extract("Total 5")]))
     await deliver(desk, run_id)

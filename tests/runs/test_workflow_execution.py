@@ -443,6 +443,7 @@ async def test_a_step_whose_file_cannot_be_kept_fails_and_the_run_ends(
 # --- the catalogue
 
 
+@pytest.mark.usefixtures("model_server")
 @pytest.mark.parametrize("name", BUILTIN)
 async def test_the_example_of_every_step_type_runs(desk: Desk, name: str) -> None:
     run = await desk.run(await desk.push_text(steps.catalogue()[name].example))

@@ -41,7 +41,7 @@ OF_TYPE: dict[str, JsonValue] = {"array": [], "object": {}, "integer": 1, "numbe
 
 
 def configured(step_type: type[Step]) -> Step:
-    """The type's step in its example, with conditions that hold and templates filled with something of the right type."""
+    """The step of the example, with conditions that hold and templates filled with values of the right type."""
     raw = next(configurations(step_type))
     properties = step_type.model_json_schema(by_alias=True)["properties"]
     filled = {

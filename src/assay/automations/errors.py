@@ -26,6 +26,8 @@ class IssueCode(StrEnum):
     INPUT_TYPE_UNKNOWN = "input_type_unknown"
     UNKNOWN_REFERENCE = "unknown_reference"
     TEMPLATE_SYNTAX = "template_syntax"
+    UNKNOWN_WORKFLOW = "unknown_workflow"
+    CIRCULAR_CALL = "circular_call"
     NO_EFFECT = "no_effect"
 
 

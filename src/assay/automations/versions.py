@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from assay import access, db
 from assay.automations import store
 from assay.automations.addressing import get, version_by_ref
+from assay.automations.calls import call_issues
 from assay.automations.compiled import definition_of
 from assay.automations.definition import WorkflowDefinition
 from assay.automations.errors import (
@@ -41,7 +42,7 @@ async def push(
     run by name and promoted. Pushes to one automation wait for each other. The second push of the same file fails.
 
     Raises:
-        InvalidWorkflowError: the file has errors.
+        InvalidWorkflowError: the file has errors, or calls workflows that do not exist or lead back to it.
         WorkflowNameConflictError: a new automation was asked for and the name is taken.
         AutomationNotFoundError: the organization has no such automation.
         NameMismatchError: the file's name is not the automation's.
@@ -49,6 +50,9 @@ async def push(
         VersionNotIncreasingError: there is a higher one.
     """
     definition, issues = await _read(source)
+    wrong_calls = await call_issues(tx, caller.organization_id, definition)
+    if wrong_calls:
+        raise InvalidWorkflowError((*wrong_calls, *issues))
     target = await (
         _create(tx, caller, definition) if automation is None else get(tx, caller.organization_id, automation)
     )
