@@ -79,6 +79,7 @@ def test_a_run_asks_the_model_and_counts_what_it_cost(
     assert (done["error"], done["output"]) == (None, {"total": 5})
     usage = http.get(f"/runs/{done['id']}/usage").json()["usage"]
     assert (usage["tokens"]["input"], usage["tokens"]["output"], usage["llmCallCount"]) == (1000, 100, 1)
+    assert usage["costUsd"] == pytest.approx(0.02)
     (step,) = http.get(f"/runs/{done['id']}/steps").json()["steps"]
     assert step["usage"]["costUsd"] == pytest.approx(0.02)
 

@@ -131,6 +131,9 @@ def usage(run: runs.RunDetail) -> Json | None:
         "durationMs": run.summary.duration_ms,
         "llmCallCount": amount("llmCallCount", 0),
         "ocrPagesProcessed": amount("ocrPagesProcessed", 0),
+        "visionPagesProcessed": amount("visionPagesProcessed", 0),
+        "costUsd": amount("costUsd"),
+        "unpricedCallCount": amount("unpricedCallCount", 0),
         "agentTurns": None,
     }
 
