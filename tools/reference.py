@@ -1,4 +1,4 @@
-"""Writes the pages that the code knows best: docs/api.md, and the table of settings in the README.
+"""Writes the pages that the code knows best: docs/api.md, docs/steps.md, and the table of settings in the README.
 
 `python -m tools.reference` writes them; with `--check` it only says which are stale, and exits with 1.
 """
@@ -11,7 +11,7 @@ import pkgutil
 import re
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,13 +21,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import assay
-from assay import access, api
+from assay import access, api, steps
 from assay.api.errors import STATUS
 from assay.errors import AssayError
 from assay.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 API = ROOT / "docs" / "api.md"
+STEPS = ROOT / "docs" / "steps.md"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- settings: make docs -->", "<!-- settings end -->"
 
@@ -63,7 +64,7 @@ body, and `run`. Single issues of workflow files and inputs have further codes; 
 
 def pages() -> Mapping[Path, str]:
     """Return every page that is written here, with what it should hold."""
-    return {API: _api_page(), README: _with_settings(README.read_text(encoding="utf-8"))}
+    return {API: _api_page(), STEPS: _steps_page(), README: _with_settings(README.read_text(encoding="utf-8"))}
 
 
 def main(arguments: list[str]) -> int:
@@ -74,6 +75,61 @@ def main(arguments: list[str]) -> int:
         if "--check" not in arguments:
             path.write_text(pages()[path], encoding="utf-8")
     return 1 if stale and "--check" in arguments else 0
+
+
+# --- step types
+
+STEPS_HEAD = """\
+# Step types
+
+Written by `make docs` from the classes of the steps; a test fails when it is stale. Each example is a whole workflow,
+and the test run executes it. `assay steps show TYPE` prints the same.
+
+What happens when a step has to be run again after a crash depends on its *effect*: `pure` steps leave nothing outside
+the run; `read` steps look at the world; `paid` ones cost money and `write` ones change something elsewhere, so their
+result is committed before the run goes on, and they send a stable idempotency key.
+"""
+
+
+def _steps_page() -> str:
+    described = [steps.describe(step) for step in steps.catalogue().values()]
+    index = "\n".join(f"- [`{about.type_name}`](#{_anchor(about.type_name)}): {about.summary}" for about in described)
+    return "\n".join([STEPS_HEAD, index, "", *(_step_section(about) for about in described)])
+
+
+def _anchor(name: str) -> str:
+    return name.replace(".", "").lower()
+
+
+def _step_section(about: steps.Description) -> str:
+    where = "beside `type:`" if about.beside_type else "under `with:`"
+    lines = [
+        f"## {about.type_name}",
+        "",
+        about.documentation,
+        "",
+        f"Effect: {about.effect}. Configuration, {where}:",
+        "",
+    ]
+    lines += _setting_table(about.settings)
+    for part in about.parts:
+        lines += [f"**{part.name}**: {part.summary}", "", *_setting_table(part.settings)]
+    if about.output:
+        lines += ["Output:", "", "| field | type | description |", "| --- | --- | --- |"]
+        lines += [f"| `{one.name}` | {_cell(one.type)} | {_cell(one.description)} |" for one in about.output]
+        lines.append("")
+    return "\n".join([*lines, "```yaml", about.example.rstrip(), "```", ""])
+
+
+def _setting_table(settings: Sequence[steps.Setting]) -> list[str]:
+    rows = [
+        f"| `{one.name}` | {_cell(one.type)} | {_cell(one.default)} | {_cell(one.description)} |" for one in settings
+    ]
+    return ["| field | type | default | description |", "| --- | --- | --- | --- |", *rows, ""]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 # --- routes

@@ -18,17 +18,21 @@ from assay.steps.base import (
     SuspendedError,
 )
 from assay.steps.catalogue import catalogue
+from assay.steps.description import Description, Part, Setting, describe
 
 __all__ = [
     "Block",
     "BlockResult",
     "BlockShape",
     "ChildRun",
+    "Description",
     "Effect",
     "FailureCategory",
     "LocalFile",
+    "Part",
     "RetryPolicy",
     "ScopeEntry",
+    "Setting",
     "SkippedError",
     "Step",
     "StepContext",
@@ -36,4 +40,5 @@ __all__ = [
     "StepSpec",
     "SuspendedError",
     "catalogue",
+    "describe",
 ]
