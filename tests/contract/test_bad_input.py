@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import re
+import socket
 from collections.abc import Generator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -423,6 +425,31 @@ def test_a_boundary_that_is_not_there_is_refused(http: httpx.Client, kind: str):
 )
 def test_an_upload_that_is_not_one_file_is_refused(http: httpx.Client, body: bytes):
     envelope(http.post("/files", content=body, headers={"content-type": MULTIPART}), 400)
+
+
+@pytest.mark.parametrize("path", ["/runs", "/files"])
+@pytest.mark.parametrize(
+    ("kind", "begun"),
+    [("application/json", b'{"target"'), (MULTIPART, form(TARGET, part("file", b"x" * 300_000, filename="a"))[:-20])],
+    ids=["json", "multipart"],
+)
+def test_a_caller_who_hangs_up_is_no_failure_of_the_server(
+    served: Served, http: httpx.Client, path: str, kind: str, begun: bytes
+):
+    def answered(status: int) -> float:
+        counted = re.compile(rf'assay_http_requests_total{{method="POST",route="{path}",status="{status}"}} (.*)')
+        found = counted.search(http.get(f"{served.base_url}/metrics").text)
+        return float(found[1]) if found else 0
+
+    refused, failed = answered(400), answered(500)
+    address = urlsplit(served.base_url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        head = f"POST /api/v1{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {served.key()}\r\n"
+        connection.sendall(f"{head}Content-Type: {kind}\r\nContent-Length: 900000\r\n\r\n".encode() + begun)
+    assert any(answered(400) + answered(500) > refused + failed for _ in range(2000))
+    assert answered(500) == failed
+    spools = served.server.settings.data_dir.glob("blobs/spool/*")
+    assert [spool for spool in spools if spool.is_file()] == []
 
 
 @pytest.mark.parametrize("key", [b"", b"\xad", b"x" * 256, b"a\tb"])

@@ -8,6 +8,7 @@ import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from typing_extensions import override
 
@@ -75,6 +76,11 @@ def install(app: FastAPI) -> None:
         issues = [Issue(_location(found["loc"]), found["msg"], "invalid_value") for found in error.errors()]
         return JsonResponse(envelope(request, issues), 400)
 
+    async def gone(request: Request, _error: Exception) -> Response:
+        # Nobody reads this answer; it keeps a caller who hung up out of the count and the log of our own failures.
+        issue = Issue("<root>", "The connection was closed before the whole body had come.", "incomplete_body")
+        return JsonResponse(envelope(request, [issue]), 400)
+
     async def slow(request: Request, _error: Exception) -> Response:
         issue = Issue("<root>", "The database took too long to answer this.", "query_timeout")
         hint = "Narrow the question: name an automation, a status or a time."
@@ -91,6 +97,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AssayError, domain)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(asyncpg.QueryCanceledError, slow)
     app.add_exception_handler(TimeoutError, slow)
     app.add_exception_handler(asyncpg.PostgresConnectionError, unavailable)

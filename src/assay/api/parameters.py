@@ -33,7 +33,7 @@ def only(request: Request, known: Collection[str]) -> None:
         camel = re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
         near = camel if camel in known else next(iter(get_close_matches(name, known, 1)), None)
         message = f"There is no query parameter {name[:80]!r} here."
-        raise UnknownParameterError(message, field=name[:80], hint=near and f"Did you mean {near}?")
+        raise UnknownParameterError(message, field=name[:80] or "<root>", hint=near and f"Did you mean {near}?")
 
 
 def text(request: Request, name: str) -> str | None:
