@@ -9,7 +9,7 @@ from tests.acceptance import serving
 from tests.acceptance.envelopes import envelope
 from tests.fakes.openai_server import OpenAiServer, failing, openai_server, said
 
-EXTRACT = {
+EXTRACT: dict[str, Any] = {
     "name": "extract",
     "type": "ai.extract",
     "with": {
@@ -88,6 +88,22 @@ def test_without_a_provider_a_run_fails_and_names_the_command(http: httpx.Client
     done = run(http, "unconfigured")
     failure = done["execution"]["failure"]
     assert (failure["code"], failure["step"]) == ("provider_not_configured", "extract")
+
+
+def test_pushing_warns_of_models_that_are_not_there(http: httpx.Client, models: OpenAiServer) -> None:
+    def warnings(name: str, **config: Any) -> list[tuple[str, str, str]]:
+        step = {**EXTRACT, "with": {**EXTRACT["with"], **config}}
+        inner = {"name": "outer", "type": "control.if", "condition": True, "then": [step]}
+        pushed = serving.push(http, name, [inner], inputs=[{"name": "text", "type": "string"}])
+        return [(issue["field"], issue["code"], issue["severity"]) for issue in pushed["issues"]]
+
+    place = "steps.extract.with.model"
+    assert warnings("warned-1") == [(place, "provider_not_configured", "warning")]
+    http.post("/providers", json=body(models))
+    assert warnings("warned-2") == warnings("warned-3", model="tiny") == []
+    assert warnings("warned-4", model="huge") == [(place, "model_unknown", "warning")]
+    assert warnings("warned-5", model="{{ input.text }}") == []
+    http.delete("/providers/local")
 
 
 def test_a_removed_provider_is_gone(http: httpx.Client, models: OpenAiServer) -> None:

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from assay import access, automations, db
+from assay import access, automations
 from assay.api import parameters
 from assay.api.bodies import checked, read_json
-from assay.api.callers import Authorized, Here
+from assay.api.callers import Authorized, Here, Server
 from assay.api.errors import JsonResponse
 from assay.clock import iso
-from assay.errors import InvalidValueError, Issue
+from assay.errors import AssayError, InvalidValueError, Issue
 
 router = APIRouter(tags=["automations"])
 
@@ -68,7 +68,7 @@ async def list_automations(request: Request, caller: Authorized, server: Here) -
 @router.post("/automations", status_code=201)
 async def create_automation(request: Request, caller: Authorized, server: Here) -> Response:
     """Create a workflow from its file."""
-    return await _push(request, caller, server.database, None, server.settings.max_json_bytes)
+    return await _push(request, caller, server, None)
 
 
 @router.get("/automations/{automation_id}")
@@ -142,7 +142,7 @@ async def list_versions(request: Request, automation_id: str, caller: Authorized
 @router.post("/automations/{automation_id}/versions", status_code=201)
 async def push_version(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
     """Add a version; it is current at once unless `activate` is false."""
-    return await _push(request, caller, server.database, automation_id, server.settings.max_json_bytes)
+    return await _push(request, caller, server, automation_id)
 
 
 @router.get("/automations/{automation_id}/versions/{version_id}")
@@ -161,18 +161,32 @@ async def promote_version(automation_id: str, version_id: str, caller: Authorize
     return JsonResponse({**_version(found.version), "reason": found.reason})
 
 
-async def _push(
-    request: Request, caller: access.Caller, database: db.Database, automation: str | None, limit: int
-) -> Response:
-    body = checked(PushBody, await read_json(request, limit))
-    async with database.transaction() as tx:
+async def _push(request: Request, caller: access.Caller, server: Server, automation: str | None) -> Response:
+    body = checked(PushBody, await read_json(request, server.settings.max_json_bytes))
+    async with server.database.transaction() as tx:
         pushed = await automations.push(tx, caller, source=body.yaml, automation=automation, activate=body.activate)
+        definition = await automations.definition_of(tx, caller.organization_id, pushed.version.id)
+    issues = [*pushed.issues, *await _model_issues(server, caller, definition)]
     content = {
         "automation": _summary(pushed.automation),
         "version": _version(pushed.version),
-        "issues": [_warning(issue) for issue in pushed.issues],
+        "issues": [_warning(issue) for issue in issues],
     }
     return JsonResponse(content, 201)
+
+
+async def _model_issues(
+    server: Server, caller: access.Caller, definition: automations.WorkflowDefinition
+) -> list[Issue]:
+    """Warn of models that are not there: they may be configured before the first run."""
+    issues: list[Issue] = []
+    for asked in automations.asked_models(definition):
+        try:
+            await server.models.check(caller.organization_id, requested=asked.requested)
+        except AssayError as error:
+            field = f"steps.{asked.step}.with.model"
+            issues.append(Issue(field, error.message, error.code, "warning", hint=error.hint))
+    return issues
 
 
 def _page(request: Request) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Automations: workflow files and what they mean, their versions, and who may start them."""
 
 from assay.automations.addressing import get, resolve_target, version_by_ref
+from assay.automations.asked_models import AskedModel, asked_models
 from assay.automations.compiled import definition_of
 from assay.automations.definition import ParsedWorkflow, TriggerDefaults, WorkflowDefinition, WorkflowSettings
 from assay.automations.errors import (
@@ -36,6 +37,7 @@ from assay.automations.validation import parse_workflow
 from assay.automations.versions import promote, push, read_version
 
 __all__ = [
+    "AskedModel",
     "Automation",
     "AutomationNotFoundError",
     "InputContract",
@@ -63,6 +65,7 @@ __all__ = [
     "WorkflowNameConflictError",
     "WorkflowSettings",
     "all_limits",
+    "asked_models",
     "definition_of",
     "get",
     "list_automations",
