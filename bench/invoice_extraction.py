@@ -3,8 +3,9 @@
     python bench/invoice_extraction.py [FOLDER]
 
 FOLDER holds `<name>/input/<document>` and `<name>/expected.json`, by default ../shared/data/invoices/examples. The
-pages are read by the fields of examples/invoice-extraction, whose labels were chosen looking at those documents. So
-the same is counted on invoices that were not looked at: those that the demo makes, with scans and partial payments.
+pages are read by the fields of examples/invoice-extraction. The same is counted on invoices that the demo makes, with
+scans and partial payments. The labels were chosen looking at both, so expect less of other documents; the example's
+README says how much less the demo's had before that.
 """
 
 import asyncio

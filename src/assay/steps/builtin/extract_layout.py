@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, JsonValue, TypeAdapter, ValidationError, field_validator
 from typing_extensions import override
 
 from assay.steps import label_proximity
@@ -58,18 +59,21 @@ class LayoutField(BaseModel):
         return labels
 
 
-class _Word(BaseModel):
+# Plain classes: a long document has half a million words.
+@dataclass(frozen=True, slots=True)
+class _PlacedWord:
     text: str
-    x0: float
-    y0: float
-    x1: float
-    y1: float
+    x0: FiniteFloat
+    y0: FiniteFloat
+    x1: FiniteFloat
+    y1: FiniteFloat
 
 
-class _WordsPage(BaseModel):
+@dataclass(frozen=True, slots=True)
+class _PlacedPage:
     index: int
-    width: float
-    words: list[_Word]
+    width: FiniteFloat
+    words: list[_PlacedWord]
 
 
 class _FileReference(BaseModel):
@@ -89,7 +93,7 @@ class ParsedPages(BaseModel):
     words: _FileReference | None = Field(default=None, description="The artifact with every word's box.")
 
 
-_WORDS = TypeAdapter(list[_WordsPage])
+_PLACED_PAGES = TypeAdapter(list[_PlacedPage])
 
 
 class ExtractLayout(Step):
@@ -179,31 +183,32 @@ output:
         return await asyncio.to_thread(file.path.read_bytes)
 
     def _extract(self, words: bytes, stopped: threading.Event) -> JsonValue:
-        pages, has_positions = self._pages(words)
+        count, pages, has_positions = self._pages(words)
         best: dict[str, Found] = {}
-        for page in pages:
+        for number, page in enumerate(pages):
             if stopped.is_set():
                 break
             if sum(len(row.tokens) for row in page.rows) > _WORDS_OF_A_PAGE:
                 message = f"Page {page.index + 1} has more than {_WORDS_OF_A_PAGE:,} words."
                 raise StepError("text_too_large", message, category="validation")
-            label_proximity.improve(best, page, self._fields_of(page, pages))
+            label_proximity.improve(best, page, self._fields_of(number, count))
         return {
             **{name: best[name].value if name in best else None for name in self.fields},
             "_evidence": {name: _evidence(found, has_positions) for name, found in best.items()},
             "_unmatched": [name for name in self.fields if name not in best],
         }
 
-    def _pages(self, words: bytes) -> tuple[list[PageLayout], bool]:
-        pages = _pages_of_words(words)
-        if pages:
-            return pages, True
+    def _pages(self, words: bytes) -> tuple[int, Iterator[PageLayout], bool]:
+        """Return how many pages there are, each as it is needed, and whether their words have positions."""
+        placed = _placed_pages(words)
+        if placed:
+            return len(placed), map(_layout_of, placed), True
         texts = [(0, self.input)] if isinstance(self.input, str) else self._texts(self.input)
         size = sum(len(text) for _, text in texts)
         if size > _TEXT_LIMIT:
             message = f"The text has {size:,} characters; up to {_TEXT_LIMIT:,} are searched."
             raise StepError("text_too_large", message, category="validation")
-        return [page_of_text(index, text) for index, text in texts], False
+        return len(texts), (page_of_text(index, text) for index, text in texts), False
 
     def _texts(self, parsed: ParsedPages) -> list[tuple[int, str]]:
         if not parsed.pages:
@@ -213,27 +218,26 @@ output:
             for place, page in enumerate(parsed.pages)
         ]
 
-    def _fields_of(self, page: PageLayout, pages: Sequence[PageLayout]) -> list[label_proximity.Field]:
+    def _fields_of(self, number: int, count: int) -> list[label_proximity.Field]:
         """Return the fields that are searched on this page."""
         return [
             label_proximity.Field(name, field.labels, field.type, field.position, _accepts(field.pattern))
             for name, field in self.fields.items()
-            if field.page == "any" or page is pages[0 if field.page == "first" else -1]
+            if field.page == "any" or number == (0 if field.page == "first" else count - 1)
         ]
 
 
-def _pages_of_words(words: bytes) -> list[PageLayout]:
+def _placed_pages(words: bytes) -> list[_PlacedPage]:
     try:
-        parsed = _WORDS.validate_json(words)
+        return _PLACED_PAGES.validate_json(words)
     except ValidationError as error:
         message = "The file under `words` is none that `ai.parse` made."
         raise StepError("words_unreadable", message, category="validation") from error
-    return [
-        page_of_words(
-            page.index, page.width, [(word.text, Box(word.x0, word.y0, word.x1, word.y1)) for word in page.words]
-        )
-        for page in parsed
-    ]
+
+
+def _layout_of(page: _PlacedPage) -> PageLayout:
+    words = [(word.text, Box(word.x0, word.y0, word.x1, word.y1)) for word in page.words]
+    return page_of_words(page.index, page.width, words)
 
 
 def _accepts(pattern: str | None) -> Accepts | None:
