@@ -1,5 +1,6 @@
 """One table for all that was measured: what, how much, what was aimed at, and whether that was met."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ def write_markdown(measures: Sequence[Measure], path: Path, conditions: str) -> 
 def percentile(values: Sequence[float], percent: int) -> float:
     """Return the smallest value that this share of the values does not exceed."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+    return ordered[math.ceil(len(ordered) * percent / 100) - 1]
 
 
 def _number(value: float) -> str:
