@@ -208,6 +208,24 @@ async def test_references_within_the_schema_work(desk: Desk) -> None:
     assert desk.server.asked_schema()["$defs"]["line"]["required"] == ["n", "note"]
 
 
+async def test_a_schema_as_pydantic_writes_it_works(desk: Desk) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"seller": {"anyOf": [{"$ref": "#/$defs/Party"}, {"type": "null"}], "default": None}},
+        "$defs": {
+            "Party": {
+                "type": "object",
+                "title": "Party",
+                "properties": {"name": {"type": "string"}, "vat": {"type": "string"}},
+                "required": ["name"],
+            }
+        },
+    }
+    desk.server.will_answer(said({"seller": {"name": "Ada", "vat": None}}))
+    assert await desk.extract(schema=schema, grounded=False) == {"seller": {"name": "Ada"}}
+    assert desk.server.asked[0]["response_format"]["json_schema"]["strict"] is True
+
+
 # --- long documents
 
 

@@ -108,7 +108,7 @@ def schema_problem(schema: Mapping[str, JsonValue]) -> tuple[str, str] | None:
 
 def without_nulls(value: JsonValue, schema: Schema, root: Schema) -> JsonValue:
     """Leave out properties that are null only because an answer must list them: optional ones that cannot be null."""
-    schema = _resolved(schema, root)
+    schema = _branch(schema, value, root)
     if isinstance(value, list):
         items = schema.get("items")
         if not isinstance(items, dict):
@@ -124,6 +124,18 @@ def without_nulls(value: JsonValue, schema: Schema, root: Schema) -> JsonValue:
         if item is not None or name in required or _takes_null(part, root):
             found[name] = without_nulls(item, part, root)
     return found
+
+
+def _branch(schema: Schema, value: JsonValue, root: Schema) -> Schema:
+    """Of several forms that a value may have, take the first that says something about values of its kind."""
+    schema = _resolved(schema, root)
+    says = "properties" if isinstance(value, dict) else "items"
+    for choice in [*schema.get("anyOf", ()), *schema.get("oneOf", ())]:
+        if isinstance(choice, dict):
+            found = _resolved(cast("Schema", choice), root)
+            if says in found:
+                return found
+    return schema
 
 
 def _deny(uri: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -65,7 +66,7 @@ class TextIndex:
 
     text: str
     _normal: str = field(init=False)
-    _places: list[int] = field(init=False)
+    _places: "array[int]" = field(init=False)
     _tokens: list[tuple[str, int, int]] | None = None
     _positions: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
 
@@ -272,9 +273,9 @@ def _box(span: Span, page: SourcePage, sheet: Mapping[str, Any]) -> dict[str, Js
 _SIDES: Mapping[str, Any] = {"x0": min, "y0": min, "x1": max, "y1": max}
 
 
-def _normalized(text: str) -> tuple[str, list[int]]:
+def _normalized(text: str) -> tuple[str, "array[int]"]:
     characters: list[str] = []
-    places: list[int] = []
+    places = array("I")
     for place, character in enumerate(text):
         if character.isspace():
             if characters and characters[-1] != " ":

@@ -12,7 +12,7 @@ from assay.steps.base import StepError
 
 Window = TypeVar("Window")
 
-MAX_CHARACTERS = 20_000_000
+MAX_CHARACTERS = 5_000_000
 MAX_WINDOWS = 100
 PAGE_GAP = "\n\n"
 
@@ -40,7 +40,7 @@ def source_text(value: JsonValue) -> SourceText:
     """Read a text, the output of `ai.parse`, a list of texts or pages; any other JSON value stands for its JSON text.
 
     Raises:
-        StepError: it is a file that was not parsed, it is empty, or it has more than 20 million characters.
+        StepError: it is a file that was not parsed, it is empty, or it has more than 5 million characters.
     """
     if isinstance(value, dict) and "$file" in value:
         hint = "Parse it with ai.parse and hand over {{ steps.<name>.output }}."
