@@ -5,6 +5,8 @@ import os
 import platform
 import shutil
 import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +16,7 @@ import uvloop
 
 from assay import clock
 from assay.db import embedded
-from bench import listing, running
+from bench import listing, running, stepping
 from bench.report import Measure, show, write_markdown
 
 
@@ -24,14 +26,16 @@ class Size:
 
     requests: int
     runs: int
+    items: int
+    calls: int
     past: int
     rounds: int
     every: int
     settle: float
 
 
-FULL = Size(requests=400, runs=4000, past=1_000_000, rounds=40, every=1, settle=5)
-QUICK = Size(requests=10, runs=50, past=2000, rounds=1, every=25, settle=0.5)
+FULL = Size(requests=400, runs=4000, items=10_000, calls=100, past=1_000_000, rounds=40, every=1, settle=5)
+QUICK = Size(requests=10, runs=50, items=100, calls=3, past=2000, rounds=1, every=25, settle=0.5)
 
 
 def main(
@@ -41,7 +45,7 @@ def main(
     runs: Annotated[int | None, typer.Option(help="How many runs each number of workers is measured with.")] = None,
     cache: Annotated[Path, typer.Option(help="Where the past is kept between calls.")] = Path("build/bench"),
     markdown: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
-    only: Annotated[str | None, typer.Option(help="Measure only `running` or only `listing`.")] = None,
+    only: Annotated[str | None, typer.Option(help="Measure only `running`, `stepping` or `listing`.")] = None,
 ) -> None:
     """Measure start-up, memory, latency, throughput and lists, each with the machine's floor beside it."""
     chosen = QUICK if quick else FULL
@@ -54,17 +58,27 @@ def main(
 
 async def _measure(size: Size, cache: Path, only: str | None) -> list[Measure]:
     found: list[Measure] = []
-    if only != "listing":
-        folder = Path(tempfile.mkdtemp(prefix="assay-bench-"))
-        folder.chmod(0o711)  # as root, the database's account must pass through
-        try:
-            found += await running.measure(folder / "data", requests=size.requests, runs=size.runs, settle=size.settle)
-        finally:
-            await asyncio.to_thread(embedded.remove, folder / "data")
-            shutil.rmtree(folder)
-    if only != "running":
+    if only in {None, "running"}:
+        async with _empty_folder() as data_dir:
+            found += await running.measure(data_dir, requests=size.requests, runs=size.runs, settle=size.settle)
+    if only in {None, "stepping"}:
+        async with _empty_folder() as data_dir:
+            found += await stepping.measure(data_dir, items=size.items, calls=size.calls)
+    if only in {None, "listing"}:
         found += await listing.measure(cache, count=size.past, rounds=size.rounds, every=size.every)
     return found
+
+
+@asynccontextmanager
+async def _empty_folder() -> AsyncGenerator[Path]:
+    """Name a data folder that does not exist yet; it and its database are gone when the block ends."""
+    folder = Path(tempfile.mkdtemp(prefix="assay-bench-"))
+    folder.chmod(0o711)  # as root, the database's account must pass through
+    try:
+        yield folder / "data"
+    finally:
+        await asyncio.to_thread(embedded.remove, folder / "data")
+        shutil.rmtree(folder)
 
 
 def _conditions() -> str:
