@@ -9,6 +9,7 @@ import pytest
 from tests.runs.conftest import Desk
 
 from assay import access, automations, db, files, runs
+from assay.errors import InvalidValueError
 
 SET = {"name": "a", "type": "transform.set", "with": {"fields": {"v": 1}}}
 FILE = {"name": "document", "type": "file"}
@@ -334,3 +335,10 @@ async def _until_somebody_waits(database: db.Database) -> None:
             if await tx.fetch_value(sql):
                 return
         await asyncio.sleep(0.01)
+
+
+async def test_an_override_of_a_step_that_does_not_exist_is_refused(idle_desk: Desk) -> None:
+    flow = await idle_desk.push([{"name": "a", "type": "transform.set", "with": {"fields": {"v": 1}}}])
+    with pytest.raises(InvalidValueError) as refused:
+        await idle_desk.start(flow, overrides={"steps": {"b": {"v": 2}}})
+    assert refused.value.field == "overrides.steps.b"

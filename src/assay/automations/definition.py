@@ -1,6 +1,6 @@
 """What a workflow says once it is read and found valid."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,10 +50,21 @@ class WorkflowDefinition:
     output_schema: Mapping[str, Any] | None
     document: Mapping[str, JsonValue]
 
+    def step_names(self) -> Iterator[str]:
+        """Yield the names of all steps, nested ones too."""
+        yield from _names(self.steps)
+
     @property
     def input_schema(self) -> Mapping[str, Any]:
         """JSON Schema of a run's input."""
         return self.inputs.schema
+
+
+def _names(specs: Iterable[StepSpec]) -> Iterator[str]:
+    for spec in specs:
+        yield spec.name
+        for block in spec.blocks.values():
+            yield from _names(block.steps)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from assay import automations, db, engine, files, ids
+from assay.errors import InvalidValueError
 from assay.runs import store
 from assay.runs.errors import (
     ApiTriggerDisabledError,
@@ -85,12 +86,14 @@ async def start(
 
     Raises:
         AutomationDisabledError: the version's file says `enabled: false`.
+        InvalidValueError: the overrides name a step that does not exist.
         InvalidInputError: the input does not fit the version's inputs; all fields at once.
         InvalidFileReferenceError: a file in the input does not exist; all of them at once.
     """
     definition = await automations.definition_of(tx, organization_id, chosen.version_id)
     if not definition.enabled:
         raise AutomationDisabledError(field="target")
+    _check_overrides(definition, request.overrides)
     filled = with_placeholders(request.input, request.uploads)
     checked = definition.inputs.check(filled, coerce_strings=request.coerce_strings)
     stored, artifacts = await take_files(tx, blobs, organization_id, checked, request.uploads)
@@ -108,6 +111,17 @@ async def start(
         routing_key=request.routing_key,
     )
     await queue(tx, run)
+
+
+def _check_overrides(definition: automations.WorkflowDefinition, overrides: JsonValue) -> None:
+    of_steps = overrides.get("steps") if isinstance(overrides, dict) else None
+    if not isinstance(of_steps, dict):
+        return
+    known = set(definition.step_names())
+    for name in of_steps:
+        if name not in known:
+            message = f"overrides name a step {name[:100]!r}, and the workflow has none of that name."
+            raise InvalidValueError(message, field=f"overrides.steps.{name[:100]}")
 
 
 async def queue(tx: db.Transaction, run: NewRun) -> None:

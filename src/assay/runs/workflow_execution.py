@@ -236,6 +236,8 @@ class WorkflowExecution:
         attempt.config = _resolved_config(kind, attempt.spec.config, attempt.place.visible)
         step = _configured(kind, attempt.config)
         attempt.effect = step.effect_now()
+        if attempt.effect is not steps.Effect.PURE:
+            await self.journal.flush()  # it may take long: what came before is seen, and not done again after a crash
         output = await self._tried(step, attempt)
         return output if override is None else merged(output, dict(override))
 
