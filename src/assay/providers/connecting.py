@@ -77,7 +77,7 @@ class Models:
             ProviderKeyError: the provider's key cannot be read.
         """
         model = await self.model(organization_id, requested=requested, workflow_default=workflow_default)
-        return RememberingModel(model, self.database, run_id, step_key)
+        return RememberingModel(model, self.database, organization_id, run_id, step_key)
 
     async def model(
         self, organization_id: str, *, requested: str | None = None, workflow_default: str | None = None

@@ -18,6 +18,7 @@ class RememberingModel:
 
     model: Model
     database: db.Database
+    organization_id: str
     run_id: str
     step_key: str
 
@@ -42,13 +43,13 @@ class RememberingModel:
         Raises:
             ProviderError: there is no answer.
         """
-        key = (self.run_id, self.step_key, _fingerprint(self.model, question))
-        kept = await self.database.when_available(lambda tx: store.find_answer(tx, *key))
+        asked = store.Asked(self.organization_id, self.run_id, self.step_key, _fingerprint(self.model, question))
+        kept = await self.database.when_available(lambda tx: store.find_answer(tx, asked))
         if kept is not None:
             return _ANSWERS.validate_json(kept)
         answer = await self.model.ask(question)
         text = jsontext.dump(asdict(answer))
-        await self.database.when_available(lambda tx: store.keep_answer(tx, *key, text))
+        await self.database.when_available(lambda tx: store.keep_answer(tx, asked, text))
         return answer
 
 

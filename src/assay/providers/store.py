@@ -1,10 +1,20 @@
 """The SQL of providers and of answers that were paid for; every query names its organization or its run."""
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from assay import db
 from assay.providers.model import ConfiguredProvider, OfferedModel, Price
+
+
+class Asked(NamedTuple):
+    """A question of a step of a run, by the SHA-256 of all that decides its answer."""
+
+    organization_id: str
+    run_id: str
+    step_key: str
+    question: bytes
+
 
 _COLUMNS = (
     "id, organization_id, name, kind, models, options, prices, is_default, encrypted_key, key_variable, created_at"
@@ -30,12 +40,14 @@ WHERE id = (SELECT id FROM providers WHERE organization_id = $1 ORDER BY created
 AND NOT EXISTS (SELECT FROM providers WHERE organization_id = $1 AND is_default)
 """
 
-FIND_ANSWER = "SELECT answer FROM model_answers WHERE run_id = $1 AND step_key = $2 AND question = $3"
+FIND_ANSWER = """
+SELECT answer FROM model_answers WHERE organization_id = $1 AND run_id = $2 AND step_key = $3 AND question = $4
+"""
 
 # The run may have been deleted while its model was thinking.
 KEEP_ANSWER = """
-INSERT INTO model_answers (run_id, organization_id, step_key, question, answer)
-SELECT id, organization_id, $2, $3, $4 FROM runs WHERE id = $1
+INSERT INTO model_answers (organization_id, run_id, step_key, question, answer)
+SELECT organization_id, id, $3, $4, $5 FROM runs WHERE organization_id = $1 AND id = $2
 ON CONFLICT DO NOTHING
 """
 
@@ -80,14 +92,14 @@ async def delete(tx: db.Transaction, organization_id: str, provider: str) -> Con
     return _provider(row)
 
 
-async def find_answer(tx: db.Transaction, run_id: str, step_key: str, question: bytes) -> str | None:
+async def find_answer(tx: db.Transaction, asked: Asked) -> str | None:
     """Return the JSON text of an answer that was paid for."""
-    return await tx.fetch_value(FIND_ANSWER, run_id, step_key, question)
+    return await tx.fetch_value(FIND_ANSWER, *asked)
 
 
-async def keep_answer(tx: db.Transaction, run_id: str, step_key: str, question: bytes, answer: str) -> None:
+async def keep_answer(tx: db.Transaction, asked: Asked, answer: str) -> None:
     """Keep the answer to a question of a step, if the run still exists."""
-    await tx.execute(KEEP_ANSWER, run_id, step_key, question, answer)
+    await tx.execute(KEEP_ANSWER, *asked, answer)
 
 
 def _provider(row: db.Row) -> ConfiguredProvider:
