@@ -113,8 +113,9 @@ def set_up_logging(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    # The queue's library tells of an outage ten times a second; the engine tells of it once, and of all that fails.
-    logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)
+    # The libraries tell of an outage many times a second; the engine tells of it, and of all that fails.
+    for chatty in ("pgqueuer", "asyncpg.pool"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     for noisy in ("assay.requests", "httpx", "alembic", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
 
