@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
-from assay import db
+from assay import db, steps
 from assay.automations.addressing import get
 from assay.automations.compiled import definition_of
 from assay.automations.definition import WorkflowDefinition
 from assay.automations.errors import AutomationNotFoundError, IssueCode
 from assay.automations.scoping import is_template
 from assay.errors import Issue
-from assay.steps import StepSpec, catalogue
+from assay.steps import StepSpec
 
 MAX_FOLLOWED = 100
 """How many workflows are followed in the search for a circle."""
@@ -37,7 +37,7 @@ async def call_issues(tx: db.Transaction, organization_id: str, definition: Work
 def calls_of(specs: Sequence[StepSpec]) -> Iterator[tuple[StepSpec, str]]:
     """Yield every step that calls a workflow by name, nested ones too, with that name."""
     for spec in specs:
-        target = catalogue()[spec.type_name].invoked_workflow(spec.config)
+        target = steps.catalogue()[spec.type_name].invoked_workflow(spec.config)
         if target is not None:
             yield spec, target
         for block in spec.blocks.values():

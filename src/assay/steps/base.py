@@ -49,7 +49,7 @@ class StepError(AssayError):
 
     kind = ErrorKind.INVALID
 
-    def __init__(  # noqa: PLR0913 # each a fact that a trace shows
+    def __init__(  # each a fact that a trace shows
         self,
         code: str,
         message: str,
@@ -282,7 +282,7 @@ class StepContext(Protocol):
         ...
 
     async def wait(self, seconds: float) -> None:
-        """Return when so many seconds have passed since the step first began; without holding a worker, through restarts.
+        """Return when so long has passed since the step first began; holds no worker, outlives restarts.
 
         Raises:
             SuspendedError: the time has not come; let it pass.
