@@ -103,7 +103,7 @@ def test_a_pattern_means_what_it_means_in_javascript(
         ("(" + "a" * 10_000 + ")", "", "10000 characters"),
     ],
 )
-def test_what_cannot_be_matched_exactly_is_refused_by_name(pattern: str, flags: str, words: str) -> None:
+def test_what_re2_cannot_match_exactly_is_refused_by_name(pattern: str, flags: str, words: str) -> None:
     with pytest.raises(StepError, match=words) as refused:
         compile_pattern(pattern, flags)
     assert refused.value.code == "pattern_unsupported"

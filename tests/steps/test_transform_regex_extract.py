@@ -1,11 +1,14 @@
 import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import JsonValue, ValidationError
 from tests.fakes.step_context import FakeStepContext
 
-from assay.steps import StepError
+from assay.sandbox import Sandbox
+from assay.steps import StepError, patterns
 from assay.steps.builtin.transform_regex_extract import MATCH_LIMIT, TEXT_LIMIT, TransformRegexExtract
 
 
@@ -157,15 +160,85 @@ def problems(pattern: str, **settings: Any) -> list[tuple[str, str]]:
 
 def test_problems_name_every_pattern_that_cannot_be_used() -> None:
     assert problems(r"(\d+)") == []
-    assert problems(r"(\d+)(?= EUR)") == [("fields.f.pattern", "pattern_unsupported")]
+    assert problems(r"(\d+)(?= EUR)") == []
+    assert problems(r"(\d+)", flags="y") == [("fields.f.pattern", "pattern_unsupported")]
+    assert problems(r"(?<=[(] )\d+\(") == [("fields.f.pattern", "pattern_without_group")]
     assert problems(r"(a", flags="i") == [("fields.f.pattern", "pattern_invalid")]
     assert problems(r"\d+") == [("fields.f.pattern", "pattern_without_group")]
 
 
 async def test_a_pattern_that_came_from_a_template_fails_the_step() -> None:
     with pytest.raises(StepError) as failed:
-        await value_of("", {"pattern": r"(a)\1"})
-    assert (failed.value.code, failed.value.category) == ("pattern_unsupported", "validation")
+        await value_of("", {"pattern": r"(a"})
+    assert (failed.value.code, failed.value.category) == ("pattern_invalid", "validation")
+
+
+@pytest.fixture
+async def scripts() -> AsyncIterator[Sandbox]:
+    started = Sandbox(concurrency=1)
+    yield started
+    await started.close()
+
+
+async def sandboxed(scripts: Sandbox, text: JsonValue, rule: dict[str, Any]) -> dict[str, Any]:
+    step = TransformRegexExtract.model_validate({"input": text, "fields": {"f": rule}})
+    output = await step.run(FakeStepContext(script_sandbox=scripts))
+    assert isinstance(output, dict)
+    return output
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "expected", "place"),
+    [
+        ({"pattern": r"(?<=€\s?)([\d.,]+)", "format": "iso-number"}, "😀 € 1.234,50", 1234.5, 4),
+        ({"pattern": r"(\d+)(?! USD)\b"}, "12 USD 7 EUR", "7", 7),
+        ({"pattern": r"(\w)\1", "max": "all"}, "bookkeeper", ["o", "k", "e"], None),
+        ({"pattern": r"(?<=caf\u00e9 )(\w+)"}, "café noir", "noir", 5),
+        ({"pattern": r"(?<=Sum\u00a0)(\d+)"}, "Sum 5", "5", 4),
+        ({"pattern": r"(?<=Sum )(\d+)"}, "Sum\u00a05", "5", 4),
+        ({"pattern": r"(?<=^b: )(.*)$", "flags": "m"}, "a: 1\r\nb: 2\r\n", "2", 9),
+        ({"pattern": r"(?:(x)|(y))(?=!)"}, "x y!", "y", 2),
+        ({"pattern": r"(?<=q)(z)", "default": "none"}, "nothing", "none", None),
+    ],
+)
+async def test_what_re2_cannot_match_is_matched_in_the_sandbox(
+    scripts: Sandbox, rule: dict[str, Any], text: str, expected: JsonValue, place: int | None
+) -> None:
+    output = await sandboxed(scripts, text, rule)
+    assert output["f"] == expected
+    if place is not None:
+        assert output["_evidence"]["f"]["matchOffset"] == place
+
+
+async def test_in_the_sandbox_too_the_page_is_named_and_no_page_more_is_searched(scripts: Sandbox) -> None:
+    explosive = "a" * 60 + "!"
+    pages: list[JsonValue] = [{"text": "none"}, {"text": "total: 7"}, {"text": explosive}]
+    output = await sandboxed(scripts, {"text": "", "pages": pages}, {"pattern": r"(?:(?<=total: )(\d)|^(a+)+$)"})
+    assert (output["f"], output["_evidence"]["f"]["pageIndex"]) == ("7", 1)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "code"),
+    [
+        (r"(?=(a+)+b)c", "a" * 60 + "!", "pattern_timeout"),
+        (r"(?<=x)(", "text", "pattern_invalid"),
+        (r"(?=(x))", "x" * 200_000, "pattern_too_costly"),
+        (r"(?=(x))", "x" * (MATCH_LIMIT + 1), "too_many_matches"),
+    ],
+)
+async def test_what_the_sandbox_refuses_or_stops_fails_the_step(
+    scripts: Sandbox, monkeypatch: pytest.MonkeyPatch, pattern: str, text: str, code: str
+) -> None:
+    monkeypatch.setattr(patterns, "_SANDBOX_LIMITS", replace(patterns._SANDBOX_LIMITS, seconds=1.0))
+    with pytest.raises(StepError) as failed:
+        await sandboxed(scripts, text, {"pattern": pattern, "select": "all"})
+    assert (failed.value.code, failed.value.category) == (code, "validation")
+    assert (await sandboxed(scripts, "xy", {"pattern": "(?<=x)(y)"}))["f"] == "y"
+
+
+async def test_the_longest_text_is_searched_in_the_sandbox(scripts: Sandbox) -> None:
+    text = "é" * (TEXT_LIMIT - 2) + "€1"
+    assert (await sandboxed(scripts, text, {"pattern": r"(?<=€)(\d)"}))["f"] == "1"
 
 
 async def test_too_much_text_is_refused() -> None:

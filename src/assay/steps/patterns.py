@@ -1,18 +1,20 @@
-r"""How a JavaScript pattern is matched: respelled for RE2 where the meaning stays the same, refused otherwise.
+r"""How a JavaScript pattern is matched: respelled for RE2 where the meaning stays the same, else in the sandbox.
 
 RE2 takes time linear in the text, so no pattern of a workflow can hang a worker. What it cannot express (look-around,
-back-references) is refused by name rather than approximated. Three readings of ours differ from JavaScript's:
-characters are always code points, as with the flag `u`; `i` folds case as Unicode does; and with `m` all line ends
-are one and the same character.
+back-references) is matched by JavaScript itself, in a process that is stopped when the pattern explodes, rather than
+approximated. Three readings of ours differ from JavaScript's where RE2 matches: characters are always code points, as
+with the flag `u`; `i` folds case as Unicode does; and with `m` all line ends are one and the same character.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NoReturn, Protocol, cast
+from typing import Final, NoReturn, Protocol, cast
 
 import re2
 
+from assay import sandbox
 from assay.jsontext import storable_text
 from assay.steps.base import StepError
 
@@ -20,6 +22,11 @@ PATTERN_LIMIT = 10_000
 """Characters a pattern may have."""
 
 _REPEAT_LIMIT = 1000
+_SANDBOX_LIMITS: Final = sandbox.ScriptLimits(seconds=5.0, memory_bytes=128 << 20, output_bytes=8 << 20)
+"""Enough to hold the longest text several times; a pattern that needs longer explodes."""
+_ESCAPES_AND_BRACKETS: Final = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]", re.DOTALL)
+_CAPTURE_GROUP: Final = re.compile(r"\((?!\?)|\(\?<(?![=!])")
+_ESCAPED_BLANK: Final = re.compile(r"\\(?:(?P<blank>u00[aA]0|xA0|xa0|u202[fF]|u2007)|.)", re.DOTALL)
 _BLANKS = dict.fromkeys(map(ord, "\u00a0\u202f\u2007"), " ")
 _LINE_ENDS = dict.fromkeys(map(ord, "\r\u2028\u2029"), "\n")
 _SPACES = (
@@ -86,6 +93,71 @@ class Pattern:
             yield Capture(folded[start:end], start)
 
 
+@dataclass(frozen=True, slots=True)
+class SandboxedPattern:
+    """A pattern that only JavaScript itself can match; build it with `any_pattern`."""
+
+    source: str
+    flags: str
+    groups: int
+    """How many capture groups it has, if it is a pattern at all: that shows when it is first used."""
+
+    async def captures(self, scripts: sandbox.Sandbox, text: str) -> list[Capture]:
+        """Return what `Pattern.captures` would yield, all matches at once.
+
+        Raises:
+            StepError: `pattern_invalid` when it is no JavaScript pattern, `pattern_timeout` when it explodes on this
+                text, `pattern_too_costly` when it needs too much memory or matches too often.
+            SandboxUnavailableError: the sandbox cannot be started.
+        """
+        folded = storable_text(text).translate(_folding(self.flags))
+        try:
+            matches = await scripts.match(self.source, self.flags, folded, limits=_SANDBOX_LIMITS)
+        except sandbox.ScriptSyntaxError as error:
+            _invalid(error.message.rstrip("."))
+        except sandbox.ScriptTimeoutError as error:
+            message = f"The pattern took longer than {_SANDBOX_LIMITS.seconds:g} seconds on this text."
+            hint = "Nested repetitions such as (a+)+ explode; write the pattern so that each text matches in one way."
+            raise StepError("pattern_timeout", message, category="validation", hint=hint) from error
+        except (sandbox.ScriptMemoryLimitError, sandbox.ScriptOutputLimitError) as error:
+            message = "The pattern needs too much memory on this text, or matches too often."
+            raise StepError("pattern_too_costly", message, category="validation") from error
+        return [_first_capture(match) for match in matches]
+
+
+class PatternUnsupportedError(StepError):
+    """RE2 cannot match the pattern as JavaScript would."""
+
+
+def any_pattern(source: str, flags: str = "") -> Pattern | SandboxedPattern:
+    """Compile a JavaScript pattern for RE2, or keep it for the sandbox where RE2 cannot match it.
+
+    Raises:
+        StepError: `pattern_invalid` when it is seen to be no JavaScript pattern, `pattern_unsupported` when it is
+            too long or sticky.
+    """
+    try:
+        return compile_pattern(source, flags)
+    except PatternUnsupportedError:
+        groups = len(_CAPTURE_GROUP.findall(_ESCAPES_AND_BRACKETS.sub("", source)))
+        return SandboxedPattern(_with_blanks(source), flags, groups)
+
+
+def _first_capture(match: sandbox.Match) -> Capture:
+    found = next((group for group in match.groups if group is not None and group.text), None)
+    return Capture("", match.whole.start) if found is None else Capture(found.text, found.start)
+
+
+def _with_blanks(source: str) -> str:
+    """Write no-break spaces of a pattern as blanks, for the text has none."""
+    blanks = source.translate(_BLANKS)
+    return _ESCAPED_BLANK.sub(lambda escape: " " if escape["blank"] else escape[0], blanks)
+
+
+def _folding(flags: str) -> dict[int, str]:
+    return _BLANKS | _LINE_ENDS if "m" in flags else _BLANKS
+
+
 @lru_cache(maxsize=256)
 def compile_pattern(source: str, flags: str = "") -> Pattern:
     """Compile a JavaScript pattern without its slashes; `flags` are letters of `gimsu`.
@@ -93,14 +165,17 @@ def compile_pattern(source: str, flags: str = "") -> Pattern:
     `g` is implied and `u` adds the syntax that only it allows.
 
     Raises:
-        StepError: `pattern_invalid` when it is no JavaScript pattern, `pattern_unsupported` when it is one that
-            cannot be matched here.
+        StepError: `pattern_invalid` when it is no JavaScript pattern, `pattern_unsupported` when it is too long or
+            sticky.
+        PatternUnsupportedError: `pattern_unsupported` when RE2 cannot match it.
     """
     if "y" in flags:
-        _unsupported("the flag y (sticky)", "Leave it out: the whole text is searched.")
+        message, hint = _unsupported_words("the flag y (sticky)"), "Leave it out: the whole text is searched."
+        raise StepError("pattern_unsupported", message, category="validation", hint=hint)
     if len(source) > PATTERN_LIMIT:
-        _unsupported(f"more than {PATTERN_LIMIT} characters")
-    folding = _BLANKS | _LINE_ENDS if "m" in flags else _BLANKS
+        message = _unsupported_words(f"more than {PATTERN_LIMIT} characters")
+        raise StepError("pattern_unsupported", message, category="validation")
+    folding = _folding(flags)
     body = _Translation(source, flags, folding).result()
     modes = "".join(letter for letter in "im" if letter in flags)
     options = re2.Options()
@@ -128,8 +203,11 @@ def _invalid(reason: str, hint: str | None = None) -> NoReturn:
 
 
 def _unsupported(feature: str, hint: str | None = None) -> NoReturn:
-    message = f"Patterns with {feature} are not supported."
-    raise StepError("pattern_unsupported", message, category="validation", hint=hint)
+    raise PatternUnsupportedError("pattern_unsupported", _unsupported_words(feature), category="validation", hint=hint)
+
+
+def _unsupported_words(feature: str) -> str:
+    return f"Patterns with {feature} are not supported."
 
 
 def _spelled(character: int) -> str:

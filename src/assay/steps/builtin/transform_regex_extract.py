@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import nlargest, nsmallest
 from itertools import islice
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import override
 
 from assay.steps.base import Step, StepContext, StepError
-from assay.steps.patterns import PATTERN_LIMIT, Capture, Pattern, compile_pattern
+from assay.steps.patterns import PATTERN_LIMIT, Capture, Pattern, SandboxedPattern, any_pattern
 from assay.steps.readings import iso_date, number
 
 TEXT_LIMIT = 5_000_000
@@ -55,7 +55,8 @@ class FieldRule(BaseModel):
         min_length=1,
         max_length=PATTERN_LIMIT,
         description="A JavaScript pattern, without slashes. The first capture group that took anything is the "
-        "value. No-break spaces in the text count as blanks. Look-around and back-references are not supported.",
+        "value. No-break spaces in the text count as blanks. Look-around and back-references are slower, and stopped "
+        "when they take longer than 5 seconds a page.",
     )
     flags: Flags | None = Field(
         default=None,
@@ -142,6 +143,9 @@ class PagedText(BaseModel):
     pages: tuple[TextPage, ...] = Field(default=(), description="The pages; each is searched by itself.")
 
 
+_Search: TypeAlias = Iterable[tuple[TextPage, Iterable[Capture]]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     value: str | int | float
@@ -225,16 +229,17 @@ output:
             message = f"The text has {size} characters; up to {TEXT_LIMIT} are searched. Set `searchWindow`."
             raise StepError("text_too_large", message, category="validation")
         stopped = threading.Event()
+        searches = {name: await self._search(context, name, pattern, pages) for name, pattern in patterns.items()}
         if size <= _QUICK:
-            return self._extract(patterns, pages, stopped)
+            return self._extract(searches, stopped)
         try:
-            return await asyncio.to_thread(self._extract, patterns, pages, stopped)
+            return await asyncio.to_thread(self._extract, searches, stopped)
         finally:
             stopped.set()
 
-    def _pattern(self, name: str, rule: FieldRule) -> Pattern:
+    def _pattern(self, name: str, rule: FieldRule) -> Pattern | SandboxedPattern:
         flags = self.flags if rule.flags is None else rule.flags
-        pattern = compile_pattern(rule.pattern, flags)
+        pattern = any_pattern(rule.pattern, flags)
         if pattern.groups == 0:
             message = f"The pattern of {name!r} has no capture group; put ( ) around the part that is the value."
             raise StepError("pattern_without_group", message, category="validation")
@@ -252,12 +257,27 @@ output:
             left -= len(pages[position].text)
         return pages
 
-    def _extract(self, patterns: dict[str, Pattern], pages: list[TextPage], stopped: threading.Event) -> JsonValue:
+    async def _search(
+        self, context: StepContext, name: str, pattern: Pattern | SandboxedPattern, pages: list[TextPage]
+    ) -> _Search:
+        """Pair pages with their captures: found when they are looked at, or here where the sandbox finds them."""
+        if isinstance(pattern, Pattern):
+            return ((page, pattern.captures(page.text)) for page in pages)
+        rule, found, accepted = self.fields[name], list[tuple[TextPage, list[Capture]]](), 0
+        for page in pages:
+            captures = await pattern.captures(context.sandbox, page.text)
+            found.append((page, captures))
+            accepted += sum(rule.value_of(capture.text) is not None for capture in captures[:MATCH_LIMIT])
+            if rule.considered is not None and accepted >= rule.considered:
+                break
+        return found
+
+    def _extract(self, searches: dict[str, _Search], stopped: threading.Event) -> JsonValue:
         values: dict[str, JsonValue] = {}
         evidence: dict[str, JsonValue] = {}
         unmatched: list[JsonValue] = []
         for name, rule in self.fields.items():
-            matches = islice(_matches(name, rule, patterns[name], pages, stopped), rule.considered)
+            matches = islice(_matches(name, rule, searches[name], stopped), rule.considered)
             chosen = _choose(rule.choice, matches)
             values[name] = rule.default
             if not chosen:
@@ -270,13 +290,11 @@ output:
         return {**values, "_evidence": evidence, "_unmatched": unmatched}
 
 
-def _matches(
-    name: str, rule: FieldRule, pattern: Pattern, pages: list[TextPage], stopped: threading.Event
-) -> Iterator[_Found]:
+def _matches(name: str, rule: FieldRule, search: _Search, stopped: threading.Event) -> Iterator[_Found]:
     seen = 0
-    for position, page in enumerate(pages):
+    for position, (page, captures) in enumerate(search):
         index = position if page.page_index is None else page.page_index
-        for capture in pattern.captures(page.text):
+        for capture in captures:
             seen += 1
             if seen > MATCH_LIMIT:
                 message = f"The pattern of {name!r} matches more than {MATCH_LIMIT} times."
