@@ -86,8 +86,10 @@ async def test_a_name_that_leads_inside_is_refused_if_only_one_of_its_addresses_
 
 @pytest.mark.parametrize(
     "url",
-    ["file:///etc/passwd", "ftp://127.0.0.1/", "unix:///run/docker.sock", "http+unix://%2Frun/x", "//x", "x", "http://",
-     "http:///x", "http://0177.0.0.1/", "http://\uff11\uff12\uff17.0.0.1/", "http://[::1", "http://127.0.0.1:99999/", "javascript:1", "http://\x00/"],
+    ["file:///etc/passwd", "ftp://127.0.0.1/", "unix:///run/docker.sock", "http+unix://%2Frun/x",
+     "//x", "x", "http://", "http:///x",
+     "http://0177.0.0.1/", "http://\uff11\uff12\uff17.0.0.1/", "http://[::1",
+     "http://127.0.0.1:99999/", "javascript:1", "http://\x00/"],
 )  # fmt: skip
 async def test_what_is_no_http_address_is_refused(url: str) -> None:
     with pytest.raises(outgoing.RequestInvalidError):
