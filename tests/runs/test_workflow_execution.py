@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.documents import samples
+from tests.fakes.openai_server import OpenAiServer
 from tests.runs.conftest import Desk
 from tests.runs.step_types import ALL, Gate
 
@@ -283,6 +284,36 @@ async def test_an_override_of_the_whole_output_stands_for_the_step(desk: Desk) -
     assert run.output == {"text": "as told"}
     (step,) = await desk.steps(run)
     assert (step.override_mode, step.output, step.config) == ("skipped", given, {})
+
+
+def extract_step(schema: Any) -> dict[str, Any]:
+    return {"name": "read", "type": "ai.extract", "with": {"input": "Total 7", "schema": schema}}
+
+
+TOTAL = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
+
+
+async def test_an_override_that_satisfies_the_schema_of_a_model_step_asks_no_model(desk: Desk) -> None:
+    flow = await desk.push([extract_step(TOTAL)], output="{{ steps.read.output }}")
+    run = await desk.run(flow, overrides={"steps": {"read": {"total": 7}}})
+    assert run.output == {"total": 7}
+    assert [(step.override_mode, step.usage) for step in await desk.steps(run)] == [("skipped", None)]
+
+
+@pytest.mark.parametrize(
+    ("schema", "given"), [(TOTAL, {"total": "7"}), (TOTAL, {}), ("{{ input.schema }}", {"total": 7})]
+)
+async def test_an_override_that_may_not_satisfy_the_schema_does_not_skip_the_model(
+    desk: Desk, model_server: OpenAiServer, schema: Any, given: dict[str, Any]
+) -> None:
+    asked = len(model_server.asked)
+    flow = await desk.push(
+        [extract_step(schema)], inputs=[{"name": "schema", "type": "any"}], output="{{ steps.read.output.total }}"
+    )
+    run = await desk.run(flow, {"schema": TOTAL}, overrides={"steps": {"read": given}})
+    assert run.failure is None
+    assert len(model_server.asked) > asked
+    assert [step.override_mode for step in await desk.steps(run)] == ["partial"]
 
 
 async def test_a_partial_override_is_laid_over_what_the_step_gave(desk: Desk) -> None:

@@ -230,7 +230,7 @@ class WorkflowExecution:
         kind = steps.catalogue()[attempt.spec.type_name]
         override = self._override_for(attempt.spec.name)
         if override is not None:
-            attempt.override = override_mode(override, kind.output_schema)
+            attempt.override = override_mode(override, kind.output_schema_of(attempt.spec.config))
             if attempt.override == "skipped":
                 return dict(override)
         attempt.config = _resolved_config(kind, attempt.spec.config, attempt.place.visible)

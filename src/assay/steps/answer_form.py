@@ -79,6 +79,15 @@ def first_errors(validator: jsonschema_rs.Draft202012Validator, value: JsonValue
     return found
 
 
+def form_of(config: Mapping[str, JsonValue]) -> Schema | None:
+    """Return the schema of a raw configuration; None where it is none yet, or a template still stands in it."""
+    form = config.get("schema")
+    if not isinstance(form, dict) or schema_problem(form) is not None:
+        return None
+    text = jsontext.write(form)
+    return None if "{{" in text or "{%" in text else form
+
+
 def schema_problem(schema: Mapping[str, JsonValue]) -> tuple[str, str] | None:
     """Return message and code of what keeps a schema from being used: an object with properties is wanted."""
     properties = schema.get("properties")

@@ -314,6 +314,12 @@ class Step(BaseModel):
         del config
         return None
 
+    @classmethod
+    def output_schema_of(cls, config: Mapping[str, JsonValue]) -> Mapping[str, Any] | None:
+        """Give the JSON Schema of the output of a raw configuration; None where a template leaves it open."""
+        del config
+        return cls.output_schema
+
     def effect_now(self) -> Effect:
         """Say what running this very step again would mean, where that depends on its configuration."""
         return type(self).effect

@@ -10,7 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import override
 
 from assay import providers
-from assay.steps.answer_form import answer_form, first_errors, fixed_form, schema_problem, validator, without_nulls
+from assay.steps.answer_form import (
+    answer_form,
+    first_errors,
+    fixed_form,
+    form_of,
+    schema_problem,
+    validator,
+    without_nulls,
+)
 from assay.steps.asking import Task, all_answers, answer_to, model_for
 from assay.steps.base import Effect, Step, StepContext, StepError
 from assay.steps.grounding import EVIDENCE_SCHEMA, Evidence, evidence_of, grounding, shifted
@@ -110,6 +118,11 @@ output:
     review_on: Literal["medium_or_low", "low_only"] = Field(
         default="medium_or_low", alias="reviewOn", description="Which confidence asks for a person."
     )
+
+    @classmethod
+    @override
+    def output_schema_of(cls, config: Mapping[str, JsonValue]) -> Mapping[str, Any] | None:
+        return form_of(config)
 
     @override
     def problems(self) -> Sequence[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 from pydantic import Field, JsonValue
 from typing_extensions import override
 
-from assay.steps.answer_form import answer_form, first_errors, schema_problem, validator, without_nulls
+from assay.steps.answer_form import answer_form, first_errors, form_of, schema_problem, validator, without_nulls
 from assay.steps.asking import Task, all_answers, answer_to, model_for
 from assay.steps.base import Effect, Step, StepContext, StepError
 from assay.steps.merging import merged
@@ -75,6 +75,11 @@ output:
         alias="maxPages",
         description="How many pages one question shows; what several questions find is merged.",
     )
+
+    @classmethod
+    @override
+    def output_schema_of(cls, config: Mapping[str, JsonValue]) -> Mapping[str, Any] | None:
+        return form_of(config)
 
     @override
     def problems(self) -> Sequence[tuple[str, str, str]]:
