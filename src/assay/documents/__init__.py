@@ -2,6 +2,7 @@
 
 from assay.documents.einvoice import EInvoice, EInvoiceLine
 from assay.documents.errors import (
+    ColumnNotFoundError,
     DocumentEncryptedError,
     DocumentParserUnavailableError,
     DocumentTimeoutError,
@@ -10,12 +11,16 @@ from assay.documents.errors import (
     DocumentUnsupportedError,
     EInvoiceNotFoundError,
     EInvoiceUnreadableError,
+    FormInvalidError,
     OcrNotInstalledError,
+    SheetNotFoundError,
 )
+from assay.documents.making import Made, MakingTask, TableArguments
 from assay.documents.model import DocumentKind, Limits, Page, ParsedDocument, ParseMode, ParseStrategy
 from assay.documents.parsing import PagePictures, Parser
 
 __all__ = [
+    "ColumnNotFoundError",
     "DocumentEncryptedError",
     "DocumentKind",
     "DocumentParserUnavailableError",
@@ -27,7 +32,10 @@ __all__ = [
     "EInvoiceLine",
     "EInvoiceNotFoundError",
     "EInvoiceUnreadableError",
+    "FormInvalidError",
     "Limits",
+    "Made",
+    "MakingTask",
     "OcrNotInstalledError",
     "Page",
     "PagePictures",
@@ -35,4 +43,6 @@ __all__ = [
     "ParseStrategy",
     "ParsedDocument",
     "Parser",
+    "SheetNotFoundError",
+    "TableArguments",
 ]

@@ -96,9 +96,26 @@ def _native_answer(request: Request) -> Reading:
         from assay.documents.readers import picture
 
         return Reading(request.kind or "image", [], content=picture.jpeg_of_page(path, request))
+    if request.task != "parse":
+        return _made(path, request)
     detected = detect(path, request.filename, request.content_type)
     kind, pages, metadata = _read(path, detected, request)
     return Reading(kind, _bounded(pages, request.limits), {"format": detected.format, **metadata})
+
+
+def _made(path: Path, request: Request) -> Reading:
+    if request.task == "table":
+        from assay.documents.readers.table import read_table as make
+    elif request.task == "workbook":
+        from assay.documents.writers.workbook import write_workbook as make
+    elif request.task == "form":
+        from assay.documents.writers.form import fill_form as make
+    else:
+        from assay.documents.writers.text_layer import add_text_layer as make
+    made = make(path, request)
+    if len(made.content) > request.limits.output_bytes:
+        raise DocumentTooLargeError(f"The result is larger than {request.limits.output_bytes / (1 << 20):,.0f} MB.")
+    return made
 
 
 def _read(

@@ -44,6 +44,26 @@ class EInvoiceUnreadableError(AssayError):
     code = "einvoice_unreadable"
 
 
+class SheetNotFoundError(AssayError):
+    """The workbook has no such sheet."""
+
+    kind = ErrorKind.NOT_FOUND
+    code = "sheet_not_found"
+
+
+class ColumnNotFoundError(AssayError):
+    """The sheet has no such column."""
+
+    kind = ErrorKind.NOT_FOUND
+    code = "column_not_found"
+
+
+class FormInvalidError(AssayError):
+    """The template is not well written."""
+
+    code = "template_invalid"
+
+
 class DocumentTimeoutError(AssayError):
     """The document took longer to parse than this server allows."""
 
@@ -72,6 +92,9 @@ BY_CODE: Final[dict[str, type[AssayError]]] = {
         DocumentUnreadableError,
         DocumentUnsupportedError,
         DocumentTimeoutError,
+        SheetNotFoundError,
+        ColumnNotFoundError,
+        FormInvalidError,
         EInvoiceNotFoundError,
         EInvoiceUnreadableError,
     )

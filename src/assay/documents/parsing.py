@@ -1,17 +1,23 @@
 """Which pages of a document are read natively and which by OCR, and how the two become one."""
 
 import asyncio
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from assay.documents.einvoice import EInvoice
 from assay.documents.errors import DocumentUnsupportedError, OcrNotInstalledError
+from assay.documents.making import Made, MakingTask
 from assay.documents.model import Limits, Page, ParsedDocument, ParseMode, ParseStrategy
 from assay.documents.pool import ChildPool
 from assay.documents.protocol import PageReading, Reading, Request
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 
 class Parser:
@@ -99,6 +105,37 @@ class Parser:
         if reading.kind not in {"pdf", "image"}:
             raise DocumentUnsupportedError("Only a PDF or an image can be looked at.")
         return PagePictures(self._native, replace(request, kind=reading.kind, task="picture"), len(reading.pages))
+
+    async def make(
+        self,
+        task: MakingTask,
+        arguments: object,
+        *,
+        path: Path | None = None,
+        filename: str = "",
+        content_type: str | None = None,
+    ) -> Made:
+        """Make another document, or the rows of a sheet, of a file and of JSON; `making` says what each task takes.
+
+        Cancelling this kills the child that works on it.
+
+        Raises:
+            SheetNotFoundError: The workbook has no such sheet.
+            ColumnNotFoundError: The sheet has no such column.
+            FormInvalidError: The template is not well written.
+            AssayError: What `parse` raises, OCR apart.
+        """
+        request = Request(
+            str(path.absolute()) if path else "",
+            filename,
+            content_type,
+            mode="native",
+            limits=self._limits,
+            task=task,
+            arguments=json.dumps(arguments),
+        )
+        reading = await self._native.ask(request, self._limits.seconds)
+        return Made(reading.content, cast("Mapping[str, JsonValue]", reading.metadata))
 
     async def close(self) -> None:
         """Kill all children; documents under way and later ones fail. A second call does nothing."""

@@ -11,6 +11,7 @@ from struct import Struct
 from typing import Any, Final, Literal
 
 from assay.documents.errors import DocumentTooLargeError
+from assay.documents.making import MakingTask
 from assay.documents.model import DocumentKind, Limits, ParseMode
 
 LENGTHS: Final = Struct(">QQ")
@@ -23,6 +24,7 @@ class Request:
     """Read a document natively, or (`page` is given) one page of it by OCR, or do another task with it.
 
     `scale` (1 is 72 dpi; images keep their pixels) and `quality` (1 to 100) are those of a picture of one `page`.
+    `arguments` is the JSON that a task of `making` needs.
     """
 
     path: str
@@ -32,9 +34,10 @@ class Request:
     limits: Limits
     page: int | None = None
     kind: DocumentKind | None = None
-    task: Literal["parse", "einvoice", "picture"] = "parse"
+    task: Literal["parse", "einvoice", "picture"] | MakingTask = "parse"
     scale: float = 2.0
     quality: int = 85
+    arguments: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ def read_workbook(path: Path, limits: Limits) -> Iterator[PageReading]:
         cells = 0
         for index, name in enumerate(workbook.sheet_names):
             sheet = workbook.get_sheet_by_name(name)
-            cells += sheet.height * sheet.width
+            # Iterating begins at the first row of the sheet, and at the first column that has a value.
+            cells += (sheet.end[0] + 1 if sheet.end else 0) * sheet.width
             if cells > limits.cells:
                 raise DocumentTooLargeError(f"The workbook spans more than {limits.cells:,} cells.")
             rows = (_row(row) for row in sheet.iter_rows())
@@ -40,10 +41,11 @@ def read_workbook(path: Path, limits: Limits) -> Iterator[PageReading]:
 
 
 def _row(cells: list[Cell]) -> str:
-    return "\t".join(_cell(cell) for cell in cells).rstrip("\t")
+    return "\t".join(cell_text(cell) for cell in cells).rstrip("\t")
 
 
-def _cell(value: Cell) -> str:
+def cell_text(value: Cell) -> str:
+    """Write a value in one line, much as a reader of the sheet sees it."""
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float) and value.is_integer():

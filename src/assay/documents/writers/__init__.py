@@ -1,0 +1,1 @@
+"""Documents that are made, one module a kind; all of this runs in a child."""
