@@ -11,7 +11,7 @@ from tests.runs.conftest import Desk
 from tests.runs.step_types import ALL, Gate
 
 from assay import automations, documents, files, runs, steps, traces
-from assay.runs import workflow_execution
+from assay.runs import payload_limits
 
 Named = tuple[str, Gate]
 
@@ -254,7 +254,7 @@ async def test_the_output_of_a_run_has_a_limit_too(desk: Desk) -> None:
 
 
 async def test_a_huge_input_is_shortened_in_the_trace_and_whole_for_the_step(desk: Desk) -> None:
-    text = "ä" * workflow_execution.MAX_TRACED_INPUT
+    text = "ä" * payload_limits.MAX_TRACED_INPUT
     step = {
         "name": "a",
         "type": "transform.set",

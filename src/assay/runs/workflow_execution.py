@@ -15,13 +15,12 @@ from assay import automations, clock, engine, expressions, jsontext, steps
 from assay.errors import AssayError, ErrorKind
 from assay.runs.children import checked_input
 from assay.runs.overrides import OverrideMode, merged, override_mode
+from assay.runs.payload_limits import check_config, check_held, output_text, traced
 from assay.runs.retrying import PASSING_CATEGORIES, Decision, decide
 from assay.runs.step_context import RunCancelledError, Services, StepRunContext
 
 log = logging.getLogger(__name__)
 
-MAX_TRACED_INPUT = 256 * 1024
-MAX_OUTPUT = 32 * 1024**2
 MAX_KEPT_VALIDATORS = 256
 MAX_CALLS = 10
 WAITING_TYPES = frozenset({"control.wait", "action.invoke-workflow"})
@@ -54,6 +53,10 @@ class _Place:
     stack: tuple[steps.ScopeEntry, ...] = (ROOT,)
     prefix: str = ""
     callers: tuple[str, ...] = ()
+    held: int = 0
+    """Characters of the outputs in it."""
+    last_held: int = 0
+    """Those of the last one."""
 
     def steps_seen(self) -> dict[str, JsonValue]:
         return cast("dict[str, JsonValue]", self.visible["steps"])
@@ -75,6 +78,8 @@ class _Attempt:
     tries: list[JsonValue] = field(default_factory=list[JsonValue])
     skipped_reason: str | None = None
     recorded: bool = False
+    held_inside: int = 0
+    """Characters that isolated blocks handed on, and that its own output will stand for."""
 
 
 @dataclass(slots=True)
@@ -89,6 +94,7 @@ class WorkflowExecution:
     _order: int = 0
     _usage: dict[str, float] = field(default_factory=dict[str, float])
     _current: _Attempt | None = None
+    _held: int = 0
 
     async def run(self) -> engine.Outcome:
         """Execute what is not yet recorded and say how the run ended.
@@ -135,7 +141,7 @@ class WorkflowExecution:
     def _completed(self, place: _Place) -> engine.Outcome:
         try:
             output = _output_of_workflow(place)
-            text = _output_text(output)
+            text = output_text(output)
         except (AssayError, ValueError) as error:
             failure = _as_step_error(error)
             return engine.Failed(
@@ -158,6 +164,7 @@ class WorkflowExecution:
             recorded = self.claim.recorded.get(place.prefix + spec.name)
             if recorded is not None and _stands_for_itself(recorded, spec):
                 ran, output = self._replayed(recorded)
+                self._hold(place, len(recorded.output or ""))
             else:
                 ran, output = await self._run_step(spec, place)
             place.steps_seen()[spec.name] = {"output": output, "status": "success" if ran else "skipped"}
@@ -187,10 +194,12 @@ class WorkflowExecution:
                 await self._record(attempt, "skipped")
                 return False, None
             output = await self._output_of(attempt)
-            await self._record(attempt, "success", output=_output_text(output))
+            text = output_text(output)
+            check_held(self._held + len(text) - attempt.held_inside)
+            await self._record(attempt, "success", output=text)
         except steps.SkippedError as skip:
             attempt.skipped_reason = skip.reason
-            await self._record(attempt, "skipped", output=_output_text(skip.output))
+            await self._record(attempt, "skipped", output=output_text(skip.output))
             return False, skip.output
         except steps.SuspendedError:
             if not spec.blocks:
@@ -210,7 +219,21 @@ class WorkflowExecution:
             log.exception("The step %r of run %s failed inside assay.", spec.name, self.claim.run_id)
             message = "assay itself failed while it ran this step; the server's log says more."
             raise await self._failed(attempt, steps.StepError("internal_error", message)) from error
+        self._hold(place, len(text), instead_of=attempt.held_inside)
         return True, output
+
+    def _hold(self, place: _Place, characters: int, *, instead_of: int = 0) -> None:
+        place.held += characters
+        place.last_held = characters
+        self._held += characters - instead_of
+
+    def _leave_block(self, attempt: _Attempt, place: _Place, *, isolated: bool) -> None:
+        """Count what a block made: outputs of an isolated one are gone, but for the last."""
+        if not isolated:
+            attempt.place.held += place.held
+            return
+        self._held -= place.held - place.last_held
+        attempt.held_inside += place.last_held
 
     async def _failed(self, attempt: _Attempt, error: steps.StepError) -> _StepFailedError:
         await self._record(attempt, "failure", error=error)
@@ -234,6 +257,7 @@ class WorkflowExecution:
             if attempt.override == "skipped":
                 return dict(override)
         attempt.config = _resolved_config(kind, attempt.spec.config, attempt.place.visible)
+        check_config(dict(attempt.config))
         step = _configured(kind, attempt.config)
         attempt.effect = step.effect_now()
         if attempt.effect is not steps.Effect.PURE:
@@ -279,7 +303,10 @@ class WorkflowExecution:
         async def run_block(
             name: str, scope: steps.ScopeEntry, variables: Mapping[str, JsonValue]
         ) -> steps.BlockResult:
-            return await self._run_steps(attempt.spec.blocks[name].steps, _inner_place(attempt, name, scope, variables))
+            block, place = attempt.spec.blocks[name], _inner_place(attempt, name, scope, variables)
+            result = await self._run_steps(block.steps, place)
+            self._leave_block(attempt, place, isolated=block.shape.isolated)
+            return result
 
         async def invoke(workflow: str, value: JsonValue) -> JsonValue:
             return await self._invoke(attempt, workflow, value)
@@ -315,6 +342,7 @@ class WorkflowExecution:
         place.prefix = f"{attempt.key}/{_scope_label(scope)}/"
         place.callers = callers
         await self._run_steps(definition.steps, place)
+        self._leave_block(attempt, place, isolated=True)
         return _output_of_workflow(place)
 
     async def _within_limits(self, step: steps.Step, attempt: _Attempt) -> JsonValue:
@@ -371,8 +399,8 @@ class WorkflowExecution:
             started_at=attempt.started_at,
             completed_at=clock.now(),
             scope=_scope_text(attempt.place.stack),
-            config=_traced(None if kind.config_beside_type else config),
-            input=_traced(attempt.config.get("input")),
+            config=traced(None if kind.config_beside_type else config),
+            input=traced(attempt.config.get("input")),
             output=output,
             error=None if error is None else jsontext.dump(_error_json(error)),
             usage=jsontext.dump_or_none(usage or None),
@@ -472,14 +500,6 @@ def _configured(kind: type[steps.Step], config: Mapping[str, JsonValue]) -> step
     return step
 
 
-def _output_text(output: JsonValue) -> str:
-    text = jsontext.dump(output)
-    if len(text) > MAX_OUTPUT:
-        message = f"The output has {len(text)} characters as JSON; {MAX_OUTPUT} are allowed."
-        raise steps.StepError("output_too_large", message, category="validation")
-    return text
-
-
 def _as_step_error(error: AssayError | ValueError) -> steps.StepError:
     if isinstance(error, steps.StepError):
         return error
@@ -526,16 +546,6 @@ def _error_json(error: steps.StepError) -> dict[str, JsonValue]:
     if error.status_code is not None:
         found["statusCode"] = error.status_code
     return found
-
-
-def _traced(value: Any) -> str | None:
-    """Write what a step was given; what is very large is named by its size, for it stands in an earlier output."""
-    if value is None:
-        return None
-    text = jsontext.dump(value)
-    if len(text) <= MAX_TRACED_INPUT:
-        return text
-    return jsontext.dump({"$shortened": True, "bytes": len(text), "start": text[:2000]})
 
 
 def _scope_text(stack: tuple[steps.ScopeEntry, ...]) -> str:
