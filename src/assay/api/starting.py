@@ -68,7 +68,7 @@ async def start_run(request: Request, caller: Authorized, server: Here) -> Respo
         key = _idempotency_key(request, asked, version)
         with server.waiting_room.place(run_id) as waiter:
             async with server.database.transaction() as tx:
-                wanted = _request(request, caller, asked)
+                wanted = _request(request, caller, asked, awaited=wait > 0)
                 # Before all else: what was started once is answered, whatever was switched off since.
                 earlier = key and await runs.replayed(tx, caller.organization_id, run_id, key)
                 if not earlier:
@@ -142,7 +142,11 @@ async def _replay(request: Request, caller: access.Caller, server: Server, earli
             run = await runs.get(tx, caller.organization_id, earlier)
         if run is None:
             raise runs.RunNotFoundError
-        finished = run.summary.status.finished or await waiter.wait(_hold(server, wait))
+        finished = run.summary.status.finished
+        if not finished and wait > 0:
+            async with server.database.single_statement() as tx:
+                finished = await server.waiting_room.ask_for(tx, caller.organization_id, earlier)
+            finished = finished or await waiter.wait(_hold(server, wait))
     response = await answer(request, caller, server, earlier, waited=wait > 0 or finished, finished=finished)
     response.headers["Idempotency-Replayed"] = "true"
     return response
@@ -191,7 +195,7 @@ def _with_files(body: StartBody) -> StartBody:
     return body.model_copy(update={"input": {**body.input, **body.files}})
 
 
-def _request(request: Request, caller: access.Caller, asked: _Start) -> runs.StartRequest:
+def _request(request: Request, caller: access.Caller, asked: _Start, *, awaited: bool) -> runs.StartRequest:
     body = asked.body
     mode = body.mode or (body.metadata or {}).get("mode") or "live"
     if mode not in ("live", "shadow", "eval"):
@@ -209,6 +213,7 @@ def _request(request: Request, caller: access.Caller, asked: _Start) -> runs.Sta
         routing_key=body.routing_key,
         uploads=asked.uploads,
         coerce_strings=asked.coerce_strings,
+        awaited=awaited,
     )
 
 

@@ -7,6 +7,7 @@ and run on the same connection.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar, cast
@@ -47,6 +48,9 @@ async def create_pool(dsn: str, *, least: int, most: int, statement_timeout: flo
             "application_name": "assay",
             "statement_timeout": str(int(statement_timeout * 1000)),
             "timezone": "UTC",
+            # Named statements find their rows by keys, whatever the values: planning the queue's each time costs more
+            # than running it. Lists, whose filters differ, ask for plans of their own.
+            "plan_cache_mode": "force_generic_plan",
         },
     )
 
@@ -71,6 +75,15 @@ class Transaction:
     def __init__(self, connection: asyncpg.Connection) -> None:
         """Wrap a connection on which a transaction has been begun."""
         self.connection = connection
+        self.notifications: list[tuple[str, str]] = []
+
+    def notify_after_commit(self, channel: str, payload: str) -> None:
+        """Notify once the transaction has committed; if the process dies in between, nobody hears it.
+
+        Notifying inside would be certain, but PostgreSQL lets such commits wait for each other's writing to the
+        disk. So this is for those who would also find out by themselves.
+        """
+        self.notifications.append((channel, payload))
 
     async def fetch(self, query: Query, *arguments: object) -> list[Row]:
         """Run a Core statement, or SQL text with `$1…` arguments, and return its rows."""
@@ -131,8 +144,13 @@ class Database:
             DatabaseUnavailableError: the server went away. Nothing was done, except in the one case
                 nobody can tell: it went away between the commit and its answer.
         """
-        async with self._connection() as connection, connection.transaction(isolation=isolation):
-            yield Transaction(connection)
+        async with self._connection() as connection:
+            tx = Transaction(connection)
+            async with connection.transaction(isolation=isolation):
+                yield tx
+            for channel, payload in tx.notifications:
+                with contextlib.suppress(*CONNECTION_ERRORS, asyncpg.PostgresError):
+                    await connection.execute("SELECT pg_notify($1, $2)", channel, payload)
 
     @asynccontextmanager
     async def single_statement(self) -> AsyncGenerator[Transaction]:

@@ -59,7 +59,7 @@ WITH fence AS (
     UPDATE runs
     SET status = $4, completed_at = clock_timestamp(), error = $5, schema_valid = $6, alone = false
     WHERE id = $1 AND delivery = $2 AND status = 'running'
-    RETURNING id, organization_id
+    RETURNING id, organization_id, awaited
 ), saved AS (
     INSERT INTO run_steps (run_id, organization_id, step_key, execution_order, name, type, status, skipped_reason,
         override_mode, scope, config, input, output, error, usage, attempts, started_at, completed_at)
@@ -75,7 +75,7 @@ WITH fence AS (
     INSERT INTO run_results (run_id, organization_id, output, output_sources, failure, usage)
     SELECT fence.id, fence.organization_id, $7, $8, $9, $10 FROM fence
 )
-SELECT pg_notify('assay_run_finished', id) FROM fence;
+SELECT id, CASE WHEN awaited THEN pg_notify('assay_run_finished', id) END FROM fence;
 
 -- name: hand_back
 -- Return an unfinished run to the queue on purpose: not a loss.
@@ -102,7 +102,7 @@ WITH before AS (
         completed_at = CASE WHEN before.status IN ('created', 'pending', 'waiting') THEN clock_timestamp() END
     FROM before
     WHERE runs.id = before.id AND before.status IN ('created', 'pending', 'running', 'waiting', 'finalizing')
-    RETURNING runs.id, runs.status
+    RETURNING runs.id, runs.status, runs.awaited
 ), result AS (
     INSERT INTO run_results (run_id, organization_id)
     SELECT before.id, before.organization_id FROM before JOIN changed USING (id) WHERE changed.status = 'cancelled'
@@ -110,9 +110,13 @@ WITH before AS (
     DELETE FROM pgqueuer WHERE dedupe_key = (SELECT id FROM changed WHERE status = 'cancelled') AND status = 'queued'
 )
 SELECT before.status AS was_status, coalesce(changed.status, before.status) AS status,
-       CASE WHEN changed.status = 'cancelled' THEN pg_notify('assay_run_finished', before.id)
-            WHEN changed.id IS NOT NULL THEN pg_notify('assay_run_cancel', before.id) END
+       CASE WHEN changed.status = 'cancelled' AND changed.awaited THEN pg_notify('assay_run_finished', before.id)
+            WHEN changed.status <> 'cancelled' THEN pg_notify('assay_run_cancel', before.id) END
 FROM before LEFT JOIN changed USING (id);
+
+-- name: await_run
+-- From now on somebody waits for the run: its end is told. The answer is whether it has come already.
+UPDATE runs SET awaited = true WHERE id = $1 AND organization_id = $2 RETURNING outcome IS NOT NULL AS finished;
 
 -- name: finished_among
 -- Which of these runs need no more waiting.

@@ -18,10 +18,21 @@ from pgqueuer.ports.driver import Driver
 from pgqueuer.queries import Queries
 from typing_extensions import override
 
+from assay import jsontext
 from assay.db import Transaction
 from assay.engine.statements import SQL
 
 SHARED_ENTRYPOINT = "runs"
+_WAKE_UP = jsontext.dump(
+    {
+        "channel": "ch_pgqueuer",
+        "operation": "insert",
+        "sent_at": "2026-01-01T00:00:00Z",
+        "table": "pgqueuer",
+        "type": "table_changed_event",
+    }
+)
+"""What PgQueuer's own trigger would send; nothing reads when."""
 _NEVER = timedelta(days=10_000)
 
 _SETTINGS = DBSettings(durability=Durability.balanced)
@@ -43,6 +54,7 @@ async def enqueue(tx: Transaction, run_id: str, entrypoint: str) -> None:
     """
     queries = Queries(AsyncpgDriver(cast("Any", tx.connection)), _ENVIRONMENT, _QUEUE, _SCHEDULES)
     await queries.enqueue(entrypoint, run_id.encode(), dedupe_key=run_id)
+    tx.notify_after_commit(_SETTINGS.channel, _WAKE_UP)
 
 
 class FencedQueries(Queries):

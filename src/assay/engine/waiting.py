@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from assay.db import Database
+from assay.db import Database, Transaction
 from assay.engine.listening import Listener
 from assay.engine.statements import SQL
 
@@ -56,6 +56,10 @@ class WaitingRoom:
             self._waiters[run_id].discard(waiter)
             if not self._waiters[run_id]:
                 del self._waiters[run_id]
+
+    async def ask_for(self, tx: Transaction, organization_id: str, run_id: str) -> bool:
+        """Have the end of a run told that nobody waited for; take a place before. Return whether it has ended."""
+        return bool(await tx.fetch_value(SQL["await_run"], run_id, organization_id))
 
     def _wake(self, run_id: str) -> None:
         for waiter in self._waiters.get(run_id, ()):

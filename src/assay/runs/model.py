@@ -58,6 +58,7 @@ class NewRun:
     root_run_id: str | None = None
     retry_number: int = 0
     previous_run_id: str | None = None
+    awaited: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from assay.runs.model import Chosen, NewRun, RunMode, TriggerType
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """What a caller asks for. `coerce_strings`: the input came as form text."""
+    """What a caller asks for. `coerce_strings`: the input came as form text. `awaited`: somebody waits for the end."""
 
     input: Mapping[str, JsonValue]
     trigger_type: TriggerType
@@ -31,6 +31,7 @@ class StartRequest:
     routing_key: str | None = None
     uploads: Sequence[Upload] = field(default_factory=list[Upload])
     coerce_strings: bool = False
+    awaited: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ async def start(
         metadata=request.metadata,
         artifacts=artifacts,
         routing_key=request.routing_key,
+        awaited=request.awaited,
     )
     await queue(tx, run)
 

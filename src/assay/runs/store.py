@@ -22,8 +22,8 @@ _CREATE = """
 WITH created AS (
     INSERT INTO runs (id, organization_id, automation_id, kind, version_id, version_label, requested_ref,
         version_reason, mode, routing_key, parent_run_id, root_run_id, trigger_type, triggered_by, sample_rank, status,
-        retry_number, previous_run_id, entrypoint)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'pending', $16, $17, $18)
+        retry_number, previous_run_id, entrypoint, awaited)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'pending', $16, $17, $18, $22)
 ), chained AS (
     UPDATE runs SET next_run_id = $1 WHERE id = $17 AND organization_id = $2
 )
@@ -122,6 +122,7 @@ async def create(tx: db.Transaction, run: NewRun, entrypoint: str) -> None:
         jsontext.dump(run.input),
         jsontext.dump_or_none(run.overrides),
         jsontext.dump_or_none(run.metadata),
+        run.awaited,
     )
 
 

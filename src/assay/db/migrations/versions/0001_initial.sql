@@ -164,6 +164,7 @@ CREATE TABLE runs (
     entrypoint           text NOT NULL,
     delivery             integer NOT NULL DEFAULT 0,      -- raised by every claim; every write of a worker is fenced by it
     lost_deliveries      integer NOT NULL DEFAULT 0,
+    awaited              boolean NOT NULL DEFAULT true,   -- somebody may wait for its end: tell it
     alone                boolean NOT NULL DEFAULT false   -- this delivery runs with nothing beside it
 );
 

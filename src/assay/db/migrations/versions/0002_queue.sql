@@ -1,6 +1,6 @@
 -- The queue's own tables, as PgQueuer 1.6.0 declares them; its log may be lost in a crash, its jobs may not.
--- One difference: the trigger fires for new jobs only, for a worker that is full looks
--- again by itself and being woken for every finished job costs more than it brings.
+-- One difference: its trigger is off. Notified inside their transactions, commits wait for each other's writing to the
+-- disk; assay notifies when a job is committed. Finished jobs wake nobody: a worker that is full looks again by itself.
 CREATE TYPE pgqueuer_status AS ENUM ('queued', 'picked', 'successful', 'exception', 'canceled', 'deleted', 'failed');
 
 CREATE TABLE pgqueuer (
@@ -121,5 +121,7 @@ END;
 $$ LANGUAGE plpgsql;
 
 CREATE TRIGGER tg_pgqueuer_changed
-AFTER INSERT ON pgqueuer
+AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON pgqueuer
 EXECUTE FUNCTION fn_pgqueuer_changed();
+
+ALTER TABLE pgqueuer DISABLE TRIGGER tg_pgqueuer_changed;
