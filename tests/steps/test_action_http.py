@@ -53,6 +53,7 @@ async def test_json_is_parsed() -> None:
         ("text/plain", "\ufeffŁódź".encode("utf-16-le"), "Łódź", "utf-16"),
         ('text/plain; charset="no-such"', b"x", "x", "utf-8"),
         ("text/plain; charset=zip", b"x", "x", "utf-8"),
+        ("application/json", b'{"a": NaN}', '{"a": NaN}', "utf-8"),
         ("application/json", b"not json", "not json", "utf-8"),
         ("application/json", b"[" * 100_000, "[" * 100_000, "utf-8"),
         ("application/octet-stream", b"a,b\n", "a,b\n", "utf-8"),

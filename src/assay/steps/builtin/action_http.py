@@ -5,7 +5,8 @@ from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
 import httpx
-from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import Field, JsonValue, TypeAdapter
+from pydantic_core import from_json
 from typing_extensions import override
 
 from assay.outgoing import OutgoingError, Response
@@ -175,7 +176,7 @@ def _body(response: Response, context: StepContext) -> tuple[JsonValue, str | No
         return {"$file": kept}, None
     if kind == "application/json" or kind.endswith("+json"):
         try:
-            return _JSON.validate_json(text[0]), text[1]
-        except ValidationError:
+            return from_json(text[0], allow_inf_nan=False), text[1]
+        except ValueError:
             return text
     return text
