@@ -1,7 +1,7 @@
 """Runs that a step of another run starts: each once, however often the step is executed."""
 
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import NoReturn, cast
 
 from pydantic import JsonValue
 
@@ -9,8 +9,11 @@ from assay import automations, db, engine, files, ids, steps
 from assay.errors import AssayError
 from assay.runs import store
 from assay.runs.input_files import take_files
-from assay.runs.model import Chosen, NewRun, TriggerType
+from assay.runs.model import Chosen, NewRun, RunDetail, TriggerType
 from assay.runs.starting import queue
+
+MAX_CALLS = 10
+"""How deep workflows may call each other."""
 
 Chooser = Callable[[db.Transaction, str, str], Awaitable[Chosen]]
 """Chooses the version that serves a call: (transaction, organization id, workflow) -> version."""
@@ -28,7 +31,7 @@ async def start_child(
     """Queue a run of another workflow for a step; a second call for the same step returns the same run.
 
     Raises:
-        StepError: there is no such workflow, or the input does not fit it.
+        StepError: there is no such workflow, the input does not fit it, or it would call itself.
     """
     child_id = ids.derived_id("exec", claim.created_at, f"{claim.run_id}/{step_key}")
     if await store.get(tx, claim.organization_id, child_id) is not None:
@@ -37,10 +40,13 @@ async def start_child(
     assert parent is not None, "the run that asks is being executed"
     try:
         chosen = await chooser(tx, claim.organization_id, workflow)
+        await _refuse_recursion(tx, claim.organization_id, parent, workflow, chosen)
         definition = await automations.definition_of(tx, claim.organization_id, chosen.version_id)
         checked = checked_input(definition, workflow, value)
         own = {found.path: found for found in await files.list_artifacts(tx, claim.organization_id, claim.run_id)}
         stored, artifacts = await take_files(tx, blobs, claim.organization_id, checked, [], own=own)
+    except steps.StepError:
+        raise
     except AssayError as error:
         raise steps.StepError(error.code, f"{workflow}: {error.message}", category="validation") from error
     run = NewRun(
@@ -57,6 +63,32 @@ async def start_child(
     )
     await queue(tx, run)
     return child_id
+
+
+def refuse_call(workflow: str) -> NoReturn:
+    """Refuse to call a workflow out of itself.
+
+    Raises:
+        StepError: `recursive_invoke`.
+    """
+    message = f"{workflow} would call itself, or calls are more than {MAX_CALLS} deep."
+    raise steps.StepError("recursive_invoke", message, category="validation")
+
+
+async def _refuse_recursion(
+    tx: db.Transaction, organization_id: str, parent: RunDetail, workflow: str, chosen: Chosen
+) -> None:
+    caller: RunDetail | None = parent
+    for _ in range(MAX_CALLS):
+        if caller is None:
+            return
+        if caller.summary.version_id == chosen.version_id:
+            break
+        above = caller.summary.parent_run_id
+        if above is None:
+            return
+        caller = await store.get(tx, organization_id, above)
+    refuse_call(workflow)
 
 
 async def read_child(tx: db.Transaction, organization_id: str, run_id: str) -> steps.ChildRun:

@@ -13,7 +13,7 @@ from pydantic import JsonValue, ValidationError
 
 from assay import automations, clock, engine, expressions, jsontext, steps
 from assay.errors import AssayError, ErrorKind
-from assay.runs.children import checked_input
+from assay.runs.children import MAX_CALLS, checked_input, refuse_call
 from assay.runs.overrides import OverrideMode, merged, override_mode
 from assay.runs.payload_limits import check_config, check_held, output_text, traced
 from assay.runs.retrying import PASSING_CATEGORIES, Decision, decide
@@ -22,7 +22,6 @@ from assay.runs.step_context import RunCancelledError, Services, StepRunContext
 log = logging.getLogger(__name__)
 
 MAX_KEPT_VALIDATORS = 256
-MAX_CALLS = 10
 WAITING_TYPES = frozenset({"control.wait", "action.invoke-workflow"})
 ROOT = steps.ScopeEntry("root", "")
 
@@ -331,8 +330,7 @@ class WorkflowExecution:
         )
         callers = (*attempt.place.callers, chosen.version_id)
         if chosen.version_id in {self.claim.version_id, *attempt.place.callers} or len(callers) > MAX_CALLS:
-            message = f"{workflow} would call itself, or calls are more than {MAX_CALLS} deep."
-            raise steps.StepError("recursive_invoke", message, category="validation")
+            refuse_call(workflow)
         definition = await self.services.database.when_available(
             lambda tx: automations.definition_of(tx, self.claim.organization_id, chosen.version_id)
         )
