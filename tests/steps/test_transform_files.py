@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tests.documents.samples import encoded, pdf, picture, text_at
 from tests.fakes.step_context import FakeStepContext
 
-from assay import documents, jsontext
+from assay import automations, documents, jsontext
 from assay.steps import Step, StepError
 from assay.steps.builtin.transform_json_to_xlsx import TransformJsonToXlsx
 from assay.steps.builtin.transform_pdf_embed import TransformPdfEmbed
@@ -208,6 +208,26 @@ async def test_highlighting_can_be_switched_off(
     worksheet = openpyxl.load_workbook(io.BytesIO(context.artifacts["output/step/form.xlsx"])).worksheets[0]
     assert worksheet["A1"].value == "NOT FOUND"
     assert (worksheet["A1"].fill.fill_type == "solid") is highlighted
+
+
+async def test_data_may_be_named_anything(context: FakeStepContext, tmp_path: Path) -> None:
+    reference = await workbook(context, tmp_path, [["{{ self }}", "a {{ data }}"]], filename="form.xlsx")
+    await run(context, TransformTemplate, template=reference, data={"self": 1, "data": 2, "a-b": 3})
+    assert cells(context.artifacts["output/step/form.xlsx"])[0][1] == "a 2"
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("a", "a.xlsx"), ("A.XLSX", "A.XLSX"), ("a.docx", "a.xlsx"), ("Invoice no. 5", "Invoice no. 5.xlsx")],
+)
+async def test_a_file_gets_the_ending_of_its_kind(context: FakeStepContext, name: str, kept: str) -> None:
+    assert (await run(context, TransformJsonToXlsx, rows=[], filename=name))["filename"] == kept
+
+
+def test_a_path_is_no_template() -> None:
+    step = TransformTemplate.model_validate({"template": "letter.docx", "data": {}})
+    assert [problem[0::2] for problem in step.problems()] == [("template", "file_required")]
+    assert automations.parse_workflow(TransformTemplate.example).issues == ()
 
 
 async def test_a_badly_written_template_names_its_cell(context: FakeStepContext, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ _CATEGORIES: Mapping[str, FailureCategory] = {
     "column_not_found": "not_found",
 }
 
+_ENDINGS = frozenset({".pdf", ".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".docx", ".xlsx", ".xls", ".csv"})
+
 
 def kept_file(context: StepContext, name: str, content: bytes, *, content_type: str) -> dict[str, JsonValue]:
     """Keep bytes as an output of the run; return the reference that later steps take as their input."""
@@ -23,8 +25,13 @@ def kept_file(context: StepContext, name: str, content: bytes, *, content_type: 
 
 
 def with_ending(name: str, ending: str) -> str:
-    """Return a file name that ends so, `.pdf` for one, whatever it ended in."""
-    return name if name.lower().endswith(ending) else f"{PurePosixPath(name).stem}{ending}"
+    """Return a file name that ends so, `.pdf` for one, instead of in the ending of another kind of document."""
+    path = PurePosixPath(name)
+    suffix = path.suffix.lower()
+    if suffix == ending:
+        return name
+    # What follows the last dot of `Invoice no. 5` is none.
+    return f"{path.stem if suffix in _ENDINGS else name}{ending}"
 
 
 def refused(error: AssayError) -> StepError:

@@ -47,7 +47,7 @@ class Placeholders(ImmutableSandboxedEnvironment):
             FormInvalidError: It is not well written, or does what it may not.
         """
         try:
-            return self._shown(self.compile_expression(expression, undefined_to_none=False)(**data))
+            return self._shown(self.compile_expression(expression, undefined_to_none=False)(data))
         except Exception as error:
             raise invalid(error) from error
 
@@ -58,7 +58,7 @@ class Placeholders(ImmutableSandboxedEnvironment):
             FormInvalidError: As `value_of`.
         """
         try:
-            return self.from_string(source).render(**data)
+            return self.from_string(source).render(data)
         except Exception as error:
             raise invalid(error) from error
 

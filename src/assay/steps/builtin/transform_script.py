@@ -89,6 +89,11 @@ output:
         description="Bytes of memory the function may use, arguments and result included.",
     )
 
+    @property
+    @override
+    def replay_safe(self) -> bool:
+        return True
+
     @override
     def problems(self) -> Sequence[tuple[str, str, str]]:
         signature = _signature(self.language, self.function)

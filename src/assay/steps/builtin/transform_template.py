@@ -1,6 +1,6 @@
 """`transform.template`: fills in a DOCX or XLSX template."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field, JsonValue
@@ -83,6 +83,13 @@ output:
     @override
     def replay_safe(self) -> bool:
         return True
+
+    @override
+    def problems(self) -> Sequence[tuple[str, str, str]]:
+        if not isinstance(self.template, str):
+            return []
+        message = "A template is a file, not its path: declare an input of type file and write {{ input.<name> }}."
+        return [("template", message, "file_required")]
 
     @override
     async def run(self, context: StepContext) -> JsonValue:

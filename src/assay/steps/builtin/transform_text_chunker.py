@@ -29,7 +29,7 @@ class TransformTextChunker(Step):
     """
 
     type_name = "transform.text-chunker"
-    # Nothing outside is looked at, but a text of 20 million characters takes seconds.
+    # Nothing outside is looked at, but a long text takes seconds.
     effect = Effect.READ
     output_schema: ClassVar[Mapping[str, Any] | None] = {
         "type": "object",
