@@ -24,8 +24,8 @@ def step(name: str, step_type: str, status: str, start: int, duration: float, **
         "durationMs": duration,
         "startedAt": f"2026-11-24T08:35:00.{start:03d}Z",
         "completedAt": f"2026-11-24T08:35:00.{start + 10:03d}Z",
-        "attempts": 1,
-        "scopeStack": [{"kind": "root", "step": ""}],
+        "attempts": [],
+        "scopeStack": [{"type": "root", "step": None}],
         **more,
     }
 
@@ -90,3 +90,85 @@ def test_json_holds_run_steps_events_and_artifacts(assay: Assay, script: Script)
     assert found["steps"] == STEPS
     assert found["events"] == EVENTS
     assert found["artifacts"] == []
+
+
+def attempt(number: int, **more: Any) -> dict[str, Any]:
+    return {"attemptNumber": number, "status": "failure" if more else "success", **more}
+
+
+FAILURE = {"code": "http_status", "message": "503\nService unavailable"}
+LOOP = [
+    step("each", "control.foreach", "success", 10, 100, output={"count": 2}),
+    *(
+        step(
+            *("fetch", "action.http", "success", 20 + index, 30),
+            stepKey=f"each/foreach-iteration:{index}/fetch",
+            scopeStack=[
+                {"type": "root", "step": None},
+                {"type": "foreach-iteration", "step": "each", "iterationIndex": index},
+            ],
+            attempts=[attempt(1, failure=FAILURE, retryDecision={"reason": "retry", "delayMs": 250}), attempt(2)],
+        )
+        for index in range(2)
+    ),
+    step(
+        *("read", "ai.extract", "failure", 120, 40),
+        error="No answer.",
+        failure={"code": "rate_limited"},
+        attempts=[attempt(1, failure=FAILURE, retryDecision={"reason": "attempts_exhausted", "delayMs": None})],
+        usage={"llmCallCount": 2, "inputTokens": 1200.0, "outputTokens": 30, "costUsd": 0.00125},
+        scopeStack=[{"type": "root", "step": None}, {"type": "if-else", "step": "route"}],
+    ),
+    step("given", "ai.parse", "success", 160, 1, overrideMode="skipped"),
+    step("pause", "control.wait", "waiting", 170, 0),
+]
+
+
+def traced(assay: Assay, script: Script, steps: list[dict[str, Any]], usage: Any = None, line: str = "") -> str:
+    body = {**FAILED, "usage": usage}
+    script.will_answer(
+        Answer(body=body),
+        Answer(body={"steps": steps, "total": len(steps)}),
+        Answer(body={"events": EVENTS}),
+        Answer(body={"artifacts": []}),
+    )
+    finished = assay(f"runs trace exec_1 {line}")
+    assert finished.code == 0, finished.err
+    return finished.out
+
+
+def test_nested_steps_say_where_they_ran_and_how_often(assay: Assay, script: Script) -> None:
+    lines = traced(assay, script, LOOP).splitlines()
+    assert "✔ fetch  action.http  30 ms  in each[1]  2 attempts" in lines
+    assert "  attempt 1: failure  [http_status] 503 Service unavailable  again after 250 ms" in lines
+    assert "  attempt 2: success" in lines
+    assert "  attempt 1: failure  [http_status] 503 Service unavailable  not again: attempts exhausted" in lines
+    assert "✘ read  ai.extract  40 ms  in route:else" in lines
+    assert "✔ given  ai.parse  1.0 ms  output was given" in lines
+    assert "… pause  control.wait  waiting" in lines
+    (overview,) = (line for line in lines if line.strip().startswith("3 "))
+    assert "    ✔ fetch  each[1]" in overview
+
+
+def test_what_was_used_stands_with_its_step_and_with_the_run(assay: Assay, script: Script) -> None:
+    usage = {
+        "tokens": {"input": 1200, "output": 30},
+        "llmCallCount": 2,
+        "visionPagesProcessed": 3,
+        "costUsd": 0.00125,
+        "unpricedCallCount": 1,
+    }
+    out = traced(assay, script, LOOP, usage)
+    assert "  used 2 model calls, 1,200 tokens in, 30 tokens out, 0.00125 USD" in out.splitlines()
+    assert "2 model calls, 1,200 tokens in, 30 tokens out, 3 pages looked at, 0.00125 USD, 1 calls of" in out
+
+
+def test_of_many_steps_those_that_did_not_succeed_are_shown(assay: Assay, script: Script) -> None:
+    many = [step(f"s{number}", "transform.set", "success", 10, 1) for number in range(300)]
+    many[250] = step("bad", "transform.set", "failure", 10, 1, error="No.")
+    out = traced(assay, script, many)
+    assert "✔ s99  " in out
+    assert "✘ bad  " in out
+    assert "s100" not in out
+    assert "199 more steps succeeded" in out
+    assert "✔ s299  " in traced(assay, script, many, line="--full")

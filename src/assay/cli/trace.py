@@ -13,7 +13,7 @@ from rich.text import Text
 from assay.cli import formats
 from assay.cli.answers import Json, items, part
 from assay.cli.output import STYLES
-from assay.cli.values import Block, Known, Layout, Limits
+from assay.cli.values import EVERYTHING, Block, Known, Layout, Limits
 from assay_client import Client
 
 BAR_WIDTH = 24
@@ -25,8 +25,11 @@ MARKS = {
     "rejected": "✘",
     "cancelled": "■",
     "skipped": "·",
+    "waiting": "…",
 }
 FAINT = "bright_black"
+SHOWN_STEPS = 100
+"""Of a run with more steps, so many are shown in short, and those that did not succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,22 @@ def render(trace: Trace, limits: Limits) -> RenderableType:
     layout = Layout(limits, Known())
     parts: list[RenderableType] = [_head(trace, layout)]
     if trace.steps:
-        parts += [_overview(trace), *(_step(step, layout) for step in trace.steps)]
+        shown = _shown(trace.steps, limits)
+        parts += [_overview(trace, shown), *(_step(step, layout) for _, step in shown)]
+        if len(shown) < len(trace.steps):
+            left = len(trace.steps) - len(shown)
+            parts.append(Text(f"\n  {left:,} more steps succeeded; --full shows them.", FAINT))
     parts += [_section("Events"), _events(trace)]
     return Group(*parts)
+
+
+def _shown(steps: Sequence[Json], limits: Limits) -> list[tuple[int, Json]]:
+    numbered = list(enumerate(steps, 1))
+    if limits == EVERYTHING or len(steps) <= SHOWN_STEPS:
+        return numbered
+    return [
+        (number, step) for number, step in numbered if number <= SHOWN_STEPS or step["status"] in {"failure", "waiting"}
+    ]
 
 
 def _head(trace: Trace, layout: Layout) -> RenderableType:
@@ -115,11 +131,33 @@ def _used(usage: Json) -> str:
         (tokens.get("input"), "tokens in"),
         (tokens.get("output"), "tokens out"),
         (usage.get("ocrPagesProcessed"), "pages by OCR"),
+        (usage.get("visionPagesProcessed"), "pages looked at"),
     ]
-    return ", ".join(f"{number:,} {what}" for number, what in amounts if number)
+    return _in_words(amounts, usage)
 
 
-def _overview(trace: Trace) -> RenderableType:
+def _used_by(step: Json) -> str:
+    usage = part(step, "usage")
+    amounts = [
+        (usage.get("llmCallCount"), "model calls"),
+        (usage.get("inputTokens"), "tokens in"),
+        (usage.get("outputTokens"), "tokens out"),
+        (usage.get("ocrPagesProcessed"), "pages by OCR"),
+        (usage.get("visionPagesProcessed"), "pages looked at"),
+    ]
+    return _in_words(amounts, usage)
+
+
+def _in_words(amounts: Sequence[tuple[float | None, str]], usage: Json) -> str:
+    words = [f"{number:,g} {what}" if number % 1 else f"{int(number):,} {what}" for number, what in amounts if number]
+    if usage.get("costUsd") is not None:
+        words.append(f"{usage['costUsd']:.6f}".rstrip("0").rstrip(".") + " USD")
+    if usage.get("unpricedCallCount"):
+        words.append(f"{usage['unpricedCallCount']:g} calls of unknown price")
+    return ", ".join(words)
+
+
+def _overview(trace: Trace, shown: Sequence[tuple[int, Json]]) -> RenderableType:
     start, total = _span(trace)
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right", style=FAINT)
@@ -127,15 +165,18 @@ def _overview(trace: Trace) -> RenderableType:
     table.add_column(no_wrap=True, style=FAINT)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True, style="blue")
-    for number, step in enumerate(trace.steps, 1):
+    for number, step in shown:
         name = Text.assemble("  " * _depth(step), (_mark(step["status"]), STYLES.get(step["status"], "")), " ")
         bar = _bar(_ms(step["startedAt"]) - start, step["durationMs"] or 0, total)
         skipped = step["status"] == "skipped"
+        place = _place(step)
         table.add_row(
             str(number),
-            name + Text(formats.visible(step["stepName"]), FAINT if skipped else "bold"),
+            name
+            + Text(formats.visible(step["stepName"]), FAINT if skipped else "bold")
+            + Text(f"  {place[-1]}" if place else "", FAINT),
             step["stepType"],
-            Text("skipped", FAINT) if skipped else formats.duration(step["durationMs"]),
+            Text("skipped", FAINT) if skipped else _took(step),
             "" if skipped else bar,
         )
     return Group(_section("Steps"), _indented(table))
@@ -147,11 +188,16 @@ def _step(step: Json, layout: Layout) -> RenderableType:
         "\n",
         (f"{_mark(status)} {formats.visible(step['stepName'])}", f"bold {STYLES.get(status, '')}"),
         (f"  {step['stepType']}", FAINT),
-        (f"  {formats.duration(step['durationMs'])}" if status != "skipped" else f"  {_why(step)}", FAINT),
+        (f"  {_took(step)}" if status != "skipped" else f"  {_why(step)}", FAINT),
     )
-    attempts = step.get("attempts") or 1
-    if attempts > 1:
-        title.append(f"  {attempts} attempts", "yellow")
+    place = _place(step)
+    if place:
+        title.append(f"  in {' > '.join(place)}", FAINT)
+    attempts = items(step, "attempts")
+    if len(attempts) > 1:
+        title.append(f"  {len(attempts)} attempts", "yellow")
+    if step.get("overrideMode"):
+        title.append("  output was given" if step["overrideMode"] == "skipped" else "  output was changed", "yellow")
     if status == "skipped":
         return title
     config = step["resolvedConfig"] if step["resolvedConfig"] is not None else step["input"]
@@ -160,9 +206,47 @@ def _step(step: Json, layout: Layout) -> RenderableType:
         code = part(step, "failure").get("code")
         text = formats.visible(step["error"]) + (f"  [{code}]" if code else "")
         parts.append(Block([Text(text, "red")], 2))
+    if any(attempt["status"] != "success" for attempt in attempts):
+        parts.append(Block([_attempt(attempt) for attempt in attempts], 2))
+    used = _used_by(step)
+    if used:
+        parts.append(Block([Text(f"used {used}", FAINT)], 2))
     parts += [*_value("with", config or None, layout), *_value("output", step["output"], layout)]
     layout.known.add(f"steps.{step['stepName']}.output", step["output"])
     return Group(*parts)
+
+
+def _took(step: Json) -> str:
+    return "waiting" if step["status"] == "waiting" else formats.duration(step["durationMs"])
+
+
+def _attempt(attempt: Json) -> Text:
+    failure, decision = part(attempt, "failure"), part(attempt, "retryDecision")
+    words = Text(f"attempt {attempt['attemptNumber']}: {attempt['status']}", "yellow" if failure else "green")
+    if failure:
+        words.append(f"  [{failure['code']}] {formats.visible(formats.one_line(failure['message']))}")
+    if decision.get("delayMs") is not None:
+        words.append(f"  again after {formats.duration(decision['delayMs'])}", FAINT)
+    elif decision:
+        words.append(f"  not again: {decision['reason'].replace('_', ' ')}", FAINT)
+    return words
+
+
+def _place(step: Json) -> list[str]:
+    """Name the way down to the step, one word a scope."""
+    return [_scope(scope) for scope in _scopes(step)]
+
+
+def _scope(scope: Json) -> str:
+    if "iterationIndex" in scope:
+        return f"{formats.visible(str(scope['step']))}[{scope['iterationIndex']}]"
+    detail = next((scope[name] for name in ("branchName", "workflow", "when") if name in scope), None)
+    word = scope["type"].removeprefix("if-") if detail is None else str(detail)
+    return f"{formats.visible(str(scope['step']))}:{formats.visible(word)}"
+
+
+def _scopes(step: Json) -> list[Json]:
+    return [scope for scope in items(step, "scopeStack") if scope.get("type") != "root"]
 
 
 def _why(step: Json) -> str:
@@ -203,7 +287,7 @@ def _mark(status: str) -> str:
 
 
 def _depth(step: Json) -> int:
-    return sum(1 for scope in items(step, "scopeStack") if scope.get("kind") != "root")
+    return len(_scopes(step))
 
 
 def _span(trace: Trace) -> tuple[float, float]:
