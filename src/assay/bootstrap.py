@@ -9,8 +9,9 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from assay import access, api, automations, db, documents, engine, files, providers, rollouts, runs, sandbox
+from assay import access, api, automations, db, documents, engine, files, providers, rollouts, runs, sandbox, steps
 from assay.db import embedded
+from assay.outgoing import AllowList, Outgoing
 from assay.settings import Settings, environment_value
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,8 @@ async def open_worker(settings: Settings) -> AsyncGenerator[engine.Worker]:
         )
         scripts = sandbox.Sandbox()
         models = _open_models(settings, database, providers.Patience())
-        services = runs.Services(database, blobs, parser, scripts, models, _choose)
+        outgoing = Outgoing(AllowList.parse(settings.outgoing_allow))
+        services = runs.Services(database, blobs, parser, scripts, models, _choose, outgoing, _mail_server(settings))
         try:
             yield engine.Worker(
                 database,
@@ -95,6 +97,12 @@ async def _choose(tx: db.Transaction, organization_id: str, workflow: str) -> ru
 def _open_models(settings: Settings, database: db.Database, patience: providers.Patience) -> providers.Models:
     own = providers.provider_of_the_machine(settings.model_url, settings.model, settings.model_key_variable)
     return providers.Models(database, _secret_key(settings), environment_value, patience, own)
+
+
+def _mail_server(settings: Settings) -> steps.MailServer | None:
+    if settings.smtp_url is None or settings.smtp_from is None:
+        return None
+    return steps.MailServer.parse(settings.smtp_url, settings.smtp_from)
 
 
 async def _open_blobs(settings: Settings, database: db.Database) -> files.Blobs:

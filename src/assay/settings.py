@@ -57,6 +57,17 @@ class Settings(BaseSettings):
     step_timeout_seconds: float = Field(default=600.0, description="Longest a step may take that says nothing else.")
     parse_children: int = Field(default=2, ge=1, description="Processes of one worker that parse documents.")
     ocr_children: int = Field(default=1, ge=1, description="Processes of one worker that recognise text (0.9 GB each).")
+    outgoing_allow: str = Field(
+        default="",
+        description="Hosts that steps may call although their address is private: `host`, `host:port`, `*.domain` or "
+        "`[v6]:port`, separated by commas. All public addresses may be called.",
+    )
+    smtp_url: str | None = Field(
+        default=None,
+        description="Mail server that `action.email` sends by: `smtp://user:password@host:port`, or `smtps://…` where "
+        "TLS comes first. Unset: no e-mail can be sent.",
+    )
+    smtp_from: str | None = Field(default=None, description="Address that e-mail comes from.")
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
 

@@ -9,7 +9,8 @@ from pydantic import JsonValue
 from typing_extensions import override
 
 from assay import documents, providers, sandbox
-from assay.steps import BlockResult, ChildRun, LocalFile, ScopeEntry, StepContext, StepError
+from assay.outgoing import AllowList, Outgoing
+from assay.steps import BlockResult, ChildRun, LocalFile, MailServer, ScopeEntry, StepContext, StepError
 
 RunBlock = Callable[[str, Mapping[str, JsonValue]], Awaitable[Mapping[str, JsonValue]]]
 
@@ -30,6 +31,8 @@ class FakeStepContext(StepContext):
     answering: providers.Model | None = None
     requested_models: list[str | None] = field(default_factory=list)
     script_sandbox: sandbox.Sandbox | None = None
+    reaching: Outgoing = field(default_factory=lambda: Outgoing(AllowList.parse("127.0.0.1")))
+    mailing: MailServer | None = None
     name: str = "step"
     artifacts: dict[str, bytes] = field(default_factory=dict)
     usage: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -57,6 +60,16 @@ class FakeStepContext(StepContext):
     def parser(self) -> documents.Parser:
         assert self.document_parser is not None, "this test gave no parser"
         return self.document_parser
+
+    @property
+    @override
+    def outgoing(self) -> Outgoing:
+        return self.reaching
+
+    @property
+    @override
+    def mail_server(self) -> MailServer | None:
+        return self.mailing
 
     @override
     async def model(self, requested: str | None) -> providers.Model:

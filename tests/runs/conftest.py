@@ -13,6 +13,7 @@ from tests.fakes.openai_server import OpenAiServer, openai_server
 from tests.runs import step_types
 
 from assay import access, automations, db, documents, engine, files, providers, rollouts, runs, sandbox, steps, traces
+from assay.outgoing import AllowList, Outgoing
 
 Document = Mapping[str, Any]
 
@@ -188,7 +189,7 @@ async def idle_desk(
     room = engine.WaitingRoom(database)
     scripts = sandbox.Sandbox()
     models = providers.Models(database, "secret", lambda _: None)
-    services = runs.Services(database, blobs, parser, scripts, models, choose)
+    services = runs.Services(database, blobs, parser, scripts, models, choose, Outgoing(AllowList.parse("127.0.0.1")))
     executor = runs.Executor(services, runs.TimeLimits(run=60, step=30))
     listening = asyncio.create_task(room.run())
     yield Desk(database, blobs, caller_of(*ownership), room, executor)

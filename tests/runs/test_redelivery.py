@@ -18,14 +18,14 @@ class KilledError(BaseException):
 
 
 class DyingJournal(engine.Journal):
-    """Commits each step's row, and dies with the worker after that of `last`."""
+    """Commits each step's row, and dies with the worker after that of the step named `last`, or with `last_key`."""
 
-    last = ""
+    last = last_key = ""
 
     @override
     async def record(self, record: engine.StepRecord, **named: Any) -> None:
         await super().record(record, commit=True, attachment=named.get("attachment"))
-        if record.name == self.last:
+        if self.last == record.name or self.last_key == record.step_key:
             raise KilledError
 
 
@@ -244,3 +244,128 @@ async def test_a_version_that_is_not_accepted_any_more_fails_the_run_with_its_re
     assert run.failure is not None
     assert run.failure.code == automations.StoredVersionError.code
     assert run.failure.step is None
+
+
+# --- inside of loops and branches
+
+
+def numbered(kind: str) -> dict[str, Any]:
+    inner = [set_step("first", v="{{ n }}"), set_step("last", v="{{ steps.first.output.v }}")]
+    return {"name": "each", "type": kind, "items": [1, 2, 3], "as": "n", "steps": inner}
+
+
+async def mark_key(database: db.Database, run_id: str, step_key: str, output: str) -> None:
+    async with database.transaction() as tx:
+        sql = "UPDATE run_steps SET output = $3 WHERE run_id = $1 AND step_key = $2"
+        assert await tx.execute(sql, run_id, step_key, output) == 1
+
+
+@pytest.mark.parametrize("kind", ["control.foreach", "control.parallel_map"])
+async def test_a_loop_repeats_no_recorded_step_of_any_item(idle_desk: Desk, kind: str) -> None:
+    flow = await idle_desk.push([numbered(kind), set_step("after", v=1)], output="{{ steps.each.output }}")
+    run_id = await idle_desk.start(flow)
+    # The first item is done and the second half done, when the worker dies.
+    claim = await claimed(idle_desk, run_id)
+    journal = DyingJournal(idle_desk.database, claim)
+    scope = kind.split(".")[1].replace("_", "-") + "-iteration"
+    journal.last_key = f"each/{scope}:1/first"
+    with pytest.raises(KilledError):
+        await idle_desk.executor(claim, journal)
+    async with idle_desk.database.transaction() as tx:
+        done = [row["step_key"] for row in await tx.fetch("SELECT step_key FROM run_steps WHERE run_id = $1", run_id)]
+    assert journal.last_key in done
+    for key in done:
+        await mark_key(idle_desk.database, run_id, key, '{"v": "recorded"}')
+    run = await deliver(idle_desk, run_id)
+    assert isinstance(run.output, dict)
+    results: Any = run.output["items"]
+    assert results[1] == {"last": {"v": "recorded"}}
+    assert run.output["count"] == 3
+    found = await idle_desk.steps(run)
+    orders = [step.execution_order for step in found]
+    assert len(set(orders)) == len(orders)
+    assert sorted(step.step_key for step in found) == sorted(
+        ["after", "each", *(f"each/{scope}:{index}/{name}" for index in range(3) for name in ("first", "last"))]
+    )
+
+
+async def test_parallel_branches_repeat_no_recorded_step(idle_desk: Desk) -> None:
+    branches = [
+        {
+            "name": name,
+            "steps": [set_step(f"{name}1", v=1), set_step(f"{name}2", v=f"{{{{ steps.{name}1.output.v }}}}")],
+        }
+        for name in ("a", "b")
+    ]
+    flow = await idle_desk.push(
+        [{"name": "both", "type": "control.parallel", "branches": branches}], output="{{ steps.both.output }}"
+    )
+    run_id = await idle_desk.start(flow)
+    await die_after(idle_desk, run_id, "a1")
+    await mark(idle_desk.database, run_id, "a1", '{"v": "recorded"}')
+    run = await deliver(idle_desk, run_id)
+    assert run.failure is None
+    output: Any = run.output
+    assert output["a"]["a2"] == {"v": "recorded"}
+    assert output["b"]["b2"] == {"v": 1}
+
+
+async def test_a_finished_loop_is_not_entered_again(idle_desk: Desk) -> None:
+    flow = await idle_desk.push([numbered("control.foreach"), set_step("after", v=1)], output="{{ steps.each.output }}")
+    run_id = await idle_desk.start(flow)
+    await die_after(idle_desk, run_id, "each")
+    await mark_key(idle_desk.database, run_id, "each", '{"items": "recorded"}')
+    assert (await deliver(idle_desk, run_id)).output == {"items": "recorded"}
+
+
+async def test_another_workflow_goes_on_inside_where_it_was_left(idle_desk: Desk) -> None:
+    inner = await idle_desk.push(
+        [set_step("one", v=1), set_step("two", v="{{ steps.one.output.v }}")], output="{{ steps.two.output.v }}"
+    )
+    call = {"name": "call", "type": "action.invoke-workflow", "with": {"workflow": inner.slug, "input": {}}}
+    flow = await idle_desk.push([call], output="{{ steps.call.output }}")
+    run_id = await idle_desk.start(flow)
+    await die_after(idle_desk, run_id, "one")
+    await mark(idle_desk.database, run_id, "one", '{"v": "recorded"}')
+    assert (await deliver(idle_desk, run_id)).output == "recorded"
+
+
+# --- waits and workers that come and go
+
+
+async def until_waiting(desk: Desk, run_id: str) -> None:
+    while (await desk.read(run_id)).summary.status is not runs.RunStatus.WAITING:
+        await asyncio.sleep(0.02)
+
+
+async def work(desk: Desk, stop: asyncio.Event) -> "asyncio.Task[None]":
+    return asyncio.create_task(engine.Worker(desk.database, desk.executor).run(stop))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_a_wait_outlives_the_worker_it_began_in(idle_desk: Desk, *, nested: bool) -> None:
+    pause = {"name": "pause", "type": "control.wait", "duration": 2500}
+    steps = [set_step("before", v=1), pause]
+    if nested:
+        steps = [{"name": "each", "type": "control.foreach", "items": ["a", "b"], "as": "n", "steps": steps}]
+    flow = await idle_desk.push(steps, output="done")
+    run_id = runs.new_run_id()
+    stop = asyncio.Event()
+    first = await work(idle_desk, stop)
+    await idle_desk.start(flow, run_id=run_id)
+    await asyncio.wait_for(until_waiting(idle_desk, run_id), 30)
+    stop.set()
+    await first
+    before = [(step.step_key, step.started_at) for step in await idle_desk.steps(await idle_desk.read(run_id))]
+    stop = asyncio.Event()
+    with idle_desk.waiting_room.place(run_id) as waiter:
+        second = await work(idle_desk, stop)
+        assert await waiter.wait(60)
+    stop.set()
+    await second
+    run = await idle_desk.read(run_id)
+    assert (run.failure, run.output) == (None, "done")
+    after = await idle_desk.steps(run)
+    assert {step.status for step in after} == {"success"}
+    assert before == [(step.step_key, step.started_at) for step in after if (step.step_key, step.started_at) in before]
+    assert all(step.duration_ms >= 2500 for step in after if step.name == "pause")

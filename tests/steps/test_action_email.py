@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from tests.fakes.ways_out import ReachingContext
+from tests.fakes.step_context import FakeStepContext
 
 from assay.errors import InvalidValueError
 from assay.steps import Effect, StepError
@@ -78,12 +78,12 @@ async def post() -> AsyncGenerator[Post]:
 
 
 @pytest.fixture
-def context(post: Post) -> ReachingContext:
+def context(post: Post) -> FakeStepContext:
     server = MailServer.parse(f"smtp://127.0.0.1:{post.port}", "assay@mint.example")
-    return ReachingContext(name="mail", mail_server=server)
+    return FakeStepContext(name="mail", mailing=server)
 
 
-async def send(context: ReachingContext, **config: Any) -> dict[str, Any]:
+async def send(context: FakeStepContext, **config: Any) -> dict[str, Any]:
     output = await ActionEmail.model_validate({**MAIL, **config}).run(context)
     assert ActionEmail.output_schema is not None
     jsonschema_rs.validator_for(dict(ActionEmail.output_schema)).validate(output)
@@ -91,13 +91,13 @@ async def send(context: ReachingContext, **config: Any) -> dict[str, Any]:
     return output
 
 
-async def failure(context: ReachingContext, **config: Any) -> StepError:
+async def failure(context: FakeStepContext, **config: Any) -> StepError:
     with pytest.raises(StepError) as raised:
         await send(context, **config)
     return raised.value
 
 
-async def test_a_mail_arrives(context: ReachingContext, post: Post) -> None:
+async def test_a_mail_arrives(context: FakeStepContext, post: Post) -> None:
     output = await send(context, cc=["Bob <bob@example.com>"], replyTo="office@example.com", subject="Rechnung für Ada")
     message = post.message()
     assert (message["From"], message["To"]) == ("assay@mint.example", "ada@example.com")
@@ -107,13 +107,13 @@ async def test_a_mail_arrives(context: ReachingContext, post: Post) -> None:
     assert output["rejected"] == []
 
 
-async def test_blind_copies_arrive_unseen(context: ReachingContext, post: Post) -> None:
+async def test_blind_copies_arrive_unseen(context: FakeStepContext, post: Post) -> None:
     await send(context, bcc="secret@example.com, ada@example.com")
     assert post.got[0].rcpt_tos == ["ada@example.com", "secret@example.com"]
     assert "secret" not in post.message().as_string()
 
 
-async def test_html_stands_beside_the_text(context: ReachingContext, post: Post) -> None:
+async def test_html_stands_beside_the_text(context: FakeStepContext, post: Post) -> None:
     await send(context, html="<p>It is <b>paid</b>.</p>")
     body = post.message().get_body(("html",))
     assert body is not None
@@ -123,7 +123,7 @@ async def test_html_stands_beside_the_text(context: ReachingContext, post: Post)
     assert plain.get_content().strip() == "It is paid."
 
 
-async def test_files_are_attached(context: ReachingContext, post: Post, tmp_path: Path) -> None:
+async def test_files_are_attached(context: FakeStepContext, post: Post, tmp_path: Path) -> None:
     pdf, note = tmp_path / "a.pdf", tmp_path / "b.txt"
     pdf.write_bytes(b"%PDF\x00\xff")
     note.write_text("note\n")
@@ -139,7 +139,7 @@ async def test_files_are_attached(context: ReachingContext, post: Post, tmp_path
     assert post.message()["Bcc"] is None
 
 
-async def test_a_repeated_step_sends_the_same_message_id(context: ReachingContext, post: Post) -> None:
+async def test_a_repeated_step_sends_the_same_message_id(context: FakeStepContext, post: Post) -> None:
     first, second = await send(context), await send(context)
     assert first["messageId"] == second["messageId"] == "<run.mail@mint.example>"
     assert len(post.got) == 2
@@ -161,7 +161,7 @@ async def test_a_repeated_step_sends_the_same_message_id(context: ReachingContex
     ],
 )
 async def test_no_field_adds_a_header_or_a_recipient(
-    context: ReachingContext, post: Post, config: dict[str, Any]
+    context: FakeStepContext, post: Post, config: dict[str, Any]
 ) -> None:
     error = await failure(context, **config)
     assert error.code in {"email_subject_invalid", "email_address_invalid"}
@@ -170,11 +170,11 @@ async def test_no_field_adds_a_header_or_a_recipient(
 
 
 @pytest.mark.parametrize("to", [[], "", " ", [f"a{number}@example.com" for number in range(101)]])
-async def test_a_mail_goes_to_somebody_and_not_to_everybody(context: ReachingContext, to: Any) -> None:
+async def test_a_mail_goes_to_somebody_and_not_to_everybody(context: FakeStepContext, to: Any) -> None:
     assert (await failure(context, to=to)).code == "email_recipients_invalid"
 
 
-async def test_attachments_over_the_limit_are_refused(context: ReachingContext, tmp_path: Path) -> None:
+async def test_attachments_over_the_limit_are_refused(context: FakeStepContext, tmp_path: Path) -> None:
     path = tmp_path / "large.bin"
     with path.open("wb") as file:
         file.truncate(13 * 1024**2)
@@ -182,11 +182,11 @@ async def test_attachments_over_the_limit_are_refused(context: ReachingContext, 
     assert (await failure(context, attachments=[reference, reference])).code == "email_too_large"
 
 
-async def test_what_is_no_file_is_not_attached(context: ReachingContext) -> None:
+async def test_what_is_no_file_is_not_attached(context: FakeStepContext) -> None:
     assert (await failure(context, attachments=["/etc/passwd"])).code == "file_required"
 
 
-async def test_addresses_that_are_refused_are_named_while_others_get_it(context: ReachingContext, post: Post) -> None:
+async def test_addresses_that_are_refused_are_named_while_others_get_it(context: FakeStepContext, post: Post) -> None:
     post.answers["eve@example.com"] = "550 no such user"
     output = await send(context, cc="eve@example.com")
     assert output["accepted"] == ["ada@example.com"]
@@ -203,7 +203,7 @@ async def test_addresses_that_are_refused_are_named_while_others_get_it(context:
     ],
 )
 async def test_a_refusal_says_whether_later_is_better(
-    context: ReachingContext, post: Post, asked: str, answer: str, code: str, category: str
+    context: FakeStepContext, post: Post, asked: str, answer: str, code: str, category: str
 ) -> None:
     post.answers[asked] = answer
     error = await failure(context)
@@ -212,7 +212,7 @@ async def test_a_refusal_says_whether_later_is_better(
 
 
 async def test_without_a_mail_server_the_settings_are_named() -> None:
-    error = await failure(ReachingContext())
+    error = await failure(FakeStepContext())
     assert error.code == "email_not_configured"
     assert "ASSAY_SMTP_URL" in (error.hint or "")
     assert "ASSAY_SMTP_FROM" in (error.hint or "")
@@ -220,13 +220,13 @@ async def test_without_a_mail_server_the_settings_are_named() -> None:
 
 async def test_the_password_logs_in(post: Post) -> None:
     server = MailServer.parse(f"smtp://assay:s3cret%2F%40@127.0.0.1:{post.port}", "assay@mint.example")
-    await send(ReachingContext(mail_server=server))
+    await send(FakeStepContext(mailing=server))
     assert post.logins == [(b"assay", b"s3cret/@")]
 
 
 async def test_a_wrong_password_is_said(post: Post) -> None:
     server = MailServer.parse(f"smtp://assay:wrong@127.0.0.1:{post.port}", "assay@mint.example")
-    error = await failure(ReachingContext(mail_server=server))
+    error = await failure(FakeStepContext(mailing=server))
     assert (error.code, error.category) == ("email_login_failed", "authentication")
     assert "wrong" not in error.message
 
@@ -236,18 +236,18 @@ async def test_a_password_is_not_sent_in_the_clear_to_another_machine(
 ) -> None:
     monkeypatch.setattr("assay.steps.mail_server._is_loopback", lambda host: False)
     server = MailServer.parse(f"smtp://assay:s3cret%2F%40@127.0.0.1:{post.port}", "assay@mint.example")
-    assert (await failure(ReachingContext(mail_server=server))).code == "email_refused"
+    assert (await failure(FakeStepContext(mailing=server))).code == "email_refused"
     assert post.logins == []
 
 
 async def test_a_closed_port_is_temporarily_unavailable() -> None:
-    error = await failure(ReachingContext(mail_server=MailServer.parse("smtp://127.0.0.1:1", "assay@mint.example")))
+    error = await failure(FakeStepContext(mailing=MailServer.parse("smtp://127.0.0.1:1", "assay@mint.example")))
     assert (error.code, error.category) == ("email_server_unreachable", "temporarily_unavailable")
 
 
 async def test_smtps_to_a_server_without_tls_fails(post: Post) -> None:
     server = MailServer.parse(f"smtps://127.0.0.1:{post.port}", "assay@mint.example")
-    assert (await failure(ReachingContext(mail_server=server), timeout=3000)).category in {
+    assert (await failure(FakeStepContext(mailing=server), timeout=3000)).category in {
         "temporarily_unavailable", "timeout",
     }  # fmt: skip
 

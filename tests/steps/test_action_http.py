@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from tests.fakes.raw_server import Asked, RawServer, pieces, raw_server, redirect, response
-from tests.fakes.ways_out import ReachingContext
+from tests.fakes.step_context import FakeStepContext
 
 from assay import clock
 from assay.outgoing import Outgoing
@@ -20,9 +20,9 @@ JSON = {"Content-Type": "application/json"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-async def call(server: RawServer, context: ReachingContext | None = None, **config: Any) -> dict[str, Any]:
+async def call(server: RawServer, context: FakeStepContext | None = None, **config: Any) -> dict[str, Any]:
     step = ActionHttp.model_validate({"url": server.url("/x"), **config})
-    output = await step.run(context or ReachingContext())
+    output = await step.run(context or FakeStepContext())
     assert ActionHttp.output_schema is not None
     jsonschema_rs.validator_for(dict(ActionHttp.output_schema)).validate(output)
     assert isinstance(output, dict)
@@ -67,7 +67,7 @@ async def test_what_is_no_json_stays_text(kind: str, body: bytes, text: str, cha
 
 
 async def test_what_is_no_text_becomes_a_file_of_the_run() -> None:
-    context = ReachingContext(name="load")
+    context = FakeStepContext(name="load")
     async with raw_server(
         lambda asked: response(b"%PDF\xff\x00", headers={"Content-Type": "application/pdf"})
     ) as server:
@@ -78,7 +78,7 @@ async def test_what_is_no_text_becomes_a_file_of_the_run() -> None:
 
 async def test_a_body_is_sent_as_json_with_a_key_for_repetitions() -> None:
     async with raw_server(lambda asked: response()) as server:
-        await call(server, ReachingContext(name="send"), method="POST", body={"total": 1.5, "name": "Ä"})
+        await call(server, FakeStepContext(name="send"), method="POST", body={"total": 1.5, "name": "Ä"})
     asked = server.asked[0]
     assert (asked.method, asked.headers["content-type"]) == ("POST", "application/json")
     assert json.loads(asked.body) == {"total": 1.5, "name": "Ä"}
@@ -176,7 +176,7 @@ async def test_a_closed_port_is_temporarily_unavailable() -> None:
 async def test_an_inner_address_is_forbidden_and_the_way_to_allow_it_named() -> None:
     async with raw_server(lambda asked: response()) as server:
         with pytest.raises(StepError) as raised:
-            await call(server, ReachingContext(outgoing=Outgoing()))
+            await call(server, FakeStepContext(reaching=Outgoing()))
     assert (raised.value.code, raised.value.category) == ("address_forbidden", "authorization")
     assert "ASSAY_OUTGOING_ALLOW" in (raised.value.hint or "")
     assert server.connections == []

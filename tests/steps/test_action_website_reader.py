@@ -3,7 +3,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from tests.fakes.raw_server import raw_server, redirect, response
-from tests.fakes.ways_out import ReachingContext
+from tests.fakes.step_context import FakeStepContext
 
 from assay.steps import Effect, StepError
 from assay.steps.builtin.action_website_reader import ActionWebsiteReader
@@ -23,7 +23,7 @@ async def read(page: str | bytes, kind: str = "text/html", **config: Any) -> dic
     body = page.encode() if isinstance(page, str) else page
     async with raw_server(lambda asked: response(body, headers={"Content-Type": kind})) as server:
         step = ActionWebsiteReader.model_validate({"url": server.url("/a"), **config})
-        output = await step.run(ReachingContext())
+        output = await step.run(FakeStepContext())
     assert ActionWebsiteReader.output_schema is not None
     jsonschema_rs.validator_for(dict(ActionWebsiteReader.output_schema)).validate(output)
     assert isinstance(output, dict)
@@ -64,7 +64,7 @@ async def test_links_become_absolute_and_the_address_is_the_last_one() -> None:
         lambda asked: redirect("/b/") if asked.target == "/" else response(b'<a href="c">link</a>')
     ) as server:
         step = ActionWebsiteReader.model_validate({"url": server.url()})
-        output = await step.run(ReachingContext())
+        output = await step.run(FakeStepContext())
         assert isinstance(output, dict)
         assert output["url"] == server.url("/b/")
         assert f"[link]({server.url('/b/c')})" in str(output["markdown"])
@@ -128,7 +128,7 @@ async def test_a_page_over_the_limit_is_refused() -> None:
 async def test_a_missing_page_fails_the_step() -> None:
     async with raw_server(lambda asked: response(ARTICLE.encode(), status="404 Not Found")) as server:
         with pytest.raises(StepError) as raised:
-            await ActionWebsiteReader.model_validate({"url": server.url()}).run(ReachingContext())
+            await ActionWebsiteReader.model_validate({"url": server.url()}).run(FakeStepContext())
     assert (raised.value.code, raised.value.http_status) == ("http_not_found", 404)
 
 

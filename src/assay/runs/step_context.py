@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay import clock, db, documents, engine, files, providers, sandbox, steps
+from assay.outgoing import Outgoing
 from assay.runs.children import Chooser, read_child, start_child
 
 Invoke = Callable[[str, JsonValue], Awaitable[JsonValue]]
@@ -36,6 +37,8 @@ class Services:
     sandbox: sandbox.Sandbox
     models: providers.Models
     chooser: Chooser
+    outgoing: Outgoing = field(default_factory=Outgoing)
+    mail_server: steps.MailServer | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +77,16 @@ class StepRunContext:
     def sandbox(self) -> sandbox.Sandbox:
         """Where scripts of strangers run."""
         return self.services.sandbox
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """Sends HTTP requests, to where this run may send them."""
+        return self.services.outgoing
+
+    @property
+    def mail_server(self) -> steps.MailServer | None:
+        """Takes e-mail."""
+        return self.services.mail_server
 
     async def model(self, requested: str | None) -> providers.Model:
         """Return the model that answers this step."""

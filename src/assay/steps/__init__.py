@@ -19,6 +19,7 @@ from assay.steps.base import (
 )
 from assay.steps.catalogue import catalogue
 from assay.steps.description import Description, Part, Setting, describe
+from assay.steps.mail_server import MailServer
 
 __all__ = [
     "Block",
@@ -29,6 +30,7 @@ __all__ = [
     "Effect",
     "FailureCategory",
     "LocalFile",
+    "MailServer",
     "Part",
     "RetryPolicy",
     "ScopeEntry",

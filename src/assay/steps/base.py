@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from assay import documents, providers, sandbox
 from assay.errors import AssayError, ErrorKind
+from assay.outgoing import Outgoing
+from assay.steps.mail_server import MailServer
 
 FailureCategory = Literal[
     "timeout",
@@ -219,6 +221,16 @@ class StepContext(Protocol):
     @property
     def sandbox(self) -> sandbox.Sandbox:
         """Where scripts of strangers run."""
+        ...
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """Sends HTTP requests, to where this run may send them."""
+        ...
+
+    @property
+    def mail_server(self) -> MailServer | None:
+        """Takes e-mail; None where none is configured."""
         ...
 
     async def model(self, requested: str | None) -> providers.Model:

@@ -1,9 +1,17 @@
-"""Which statuses of a response fail a step, and what the failure says about trying again."""
+"""When a request fails a step, by its status or for want of a response, and whether to try again."""
 
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 from assay import clock
-from assay.outgoing import Response
+from assay.outgoing import (
+    AddressForbiddenError,
+    HostUnknownError,
+    HostUnreachableError,
+    OutgoingError,
+    Response,
+    TooSlowError,
+)
 from assay.steps.base import FailureCategory, StepError
 
 _BY_STATUS: dict[int, tuple[str, FailureCategory, str]] = {
@@ -52,3 +60,17 @@ def retry_after_ms(text: str | None) -> int | None:
         return max(0, round((parsedate_to_datetime(text) - clock.now()).total_seconds() * 1000))
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+_CATEGORIES: Mapping[type[OutgoingError], FailureCategory] = {
+    AddressForbiddenError: "authorization",
+    HostUnknownError: "not_found",
+    HostUnreachableError: "temporarily_unavailable",
+    TooSlowError: "timeout",
+}
+
+
+def request_failed(error: OutgoingError) -> StepError:
+    """Say why there is no response, as a failure of a step."""
+    category = _CATEGORIES.get(type(error), "validation")
+    return StepError(error.code, error.message, category=category, hint=error.hint)

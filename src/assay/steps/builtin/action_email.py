@@ -16,7 +16,6 @@ from typing_extensions import override
 from assay import clock
 from assay.steps.base import Effect, FailureCategory, Step, StepContext, StepError
 from assay.steps.mail_server import MailServer
-from assay.steps.ways_out import ways_out
 
 MAX_RECIPIENTS = 100
 MAX_ATTACHMENT_BYTES = 25 * 1024**2
@@ -97,7 +96,7 @@ output:
 
     @override
     async def run(self, context: StepContext) -> JsonValue:
-        server = ways_out(context).mail_server
+        server = context.mail_server
         if server is None:
             raise StepError(
                 "email_not_configured",

@@ -11,9 +11,8 @@ from typing_extensions import override
 
 from assay.outgoing import OutgoingError, Response
 from assay.steps.base import Effect, Step, StepContext, StepError
-from assay.steps.response_status import fail_on_status
+from assay.steps.response_status import fail_on_status, request_failed
 from assay.steps.text_encoding import content_type, decoded
-from assay.steps.ways_out import request_failed, ways_out
 
 MAX_SENT_BYTES = 10 * 1024**2
 FORM = "application/x-www-form-urlencoded"
@@ -105,7 +104,7 @@ output:
         if not self.replay_safe and "idempotency-key" not in given:
             headers["Idempotency-Key"] = context.idempotency_key
         try:
-            response = await ways_out(context).outgoing.fetch(
+            response = await context.outgoing.fetch(
                 self.method,
                 self.url,
                 headers=headers,

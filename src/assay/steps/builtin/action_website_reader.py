@@ -10,9 +10,8 @@ from typing_extensions import override
 from assay.outgoing import OutgoingError, Response
 from assay.steps.base import Effect, Step, StepContext, StepError
 from assay.steps.readable_page import ReadablePage, readable_page
-from assay.steps.response_status import fail_on_status
+from assay.steps.response_status import fail_on_status, request_failed
 from assay.steps.text_encoding import content_type, decoded_page
-from assay.steps.ways_out import request_failed, ways_out
 
 _HTML = frozenset({"text/html", "application/xhtml+xml", ""})
 
@@ -71,7 +70,7 @@ output:
     @override
     async def run(self, context: StepContext) -> JsonValue:
         try:
-            response = await ways_out(context).outgoing.fetch(
+            response = await context.outgoing.fetch(
                 "GET", self.url, headers={"Accept": "text/html,*/*;q=0.5"}, timeout=self.timeout / 1000
             )
         except OutgoingError as error:
