@@ -101,7 +101,7 @@ output:
         max_length=50,
         alias="splitOn",
         description="JavaScript patterns, without slashes, of what a chunk should begin with, such as `^# ` for a "
-        "heading: `^` and `$` stand at the ends of lines.",
+        "heading: `^` and `$` stand at the ends of lines. Look-around and back-references are not supported.",
     )
     max_chunks: int = Field(
         default=64,
