@@ -94,6 +94,7 @@ class WorkflowExecution:
     _usage: dict[str, float] = field(default_factory=dict[str, float])
     _current: _Attempt | None = None
     _held: int = 0
+    _taken: frozenset[int] = frozenset()
 
     async def run(self) -> engine.Outcome:
         """Execute what is not yet recorded and say how the run ended.
@@ -101,6 +102,7 @@ class WorkflowExecution:
         Raises:
             SupersededError: another worker holds the run now.
         """
+        self._taken = frozenset(record.execution_order for record in self.claim.recorded.values())
         place = _outermost(self.definition, cast("dict[str, JsonValue]", self.claim.input))
         whole = asyncio.timeout(self._time_left())
         try:
@@ -245,6 +247,8 @@ class WorkflowExecution:
         if waited is not None and waited.status == "waiting":
             self._order = max(self._order, waited.execution_order + 1)
             return _Attempt(spec, key, waited.execution_order, place, waited.started_at)
+        while self._order in self._taken:  # by a step beside this one, that an earlier delivery recorded
+            self._order += 1
         self._order += 1
         return _Attempt(spec, key, self._order - 1, place)
 
