@@ -1,6 +1,7 @@
 """The schema: brought up to date once, refused when it is newer, and what holds for all its tables."""
 
 import asyncio
+import json
 import secrets
 import sys
 from collections.abc import AsyncGenerator
@@ -10,10 +11,15 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+from alembic import command
+from alembic.config import Config
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.queries import Queries
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
-from assay import db
+from assay import automations, db, runs, traces
 from assay.db import embedded
 from assay.engine import queue
 
@@ -151,3 +157,99 @@ async def test_a_command_on_a_newer_schema_says_so_in_one_line(empty: str, comma
     lines = words.decode().splitlines()
     assert [line.split(":")[0] for line in lines] == ["error", "hint"], words.decode()
     assert "9999" in lines[0]
+
+
+# --- what older programs left behind
+
+LEFT_AT_0002 = """
+INSERT INTO organizations (id, slug, name) VALUES ('org_1', 'acme', 'Acme');
+INSERT INTO users (id, organization_id, email, role) VALUES ('user_1', 'org_1', 'ada@example.org', 'owner');
+INSERT INTO api_keys (id, organization_id, user_id, name, key_hash, scopes)
+    VALUES ('key_1', 'org_1', 'user_1', 'ci', 'hash', '{full_access}');
+INSERT INTO automations (id, organization_id, kind, slug, api_enabled, manual_enabled)
+    VALUES ('wf_1', 'org_1', 'workflow', 'invoices', true, true);
+INSERT INTO automation_versions (id, organization_id, automation_id, kind, label, source, definition, content_hash)
+    VALUES ('ver_1', 'org_1', 'wf_1', 'workflow', '1.0.0', 'name: invoices', '{}', 'hash');
+UPDATE automations SET current_version_id = 'ver_1';
+INSERT INTO runs (id, organization_id, automation_id, kind, version_id, version_label, version_reason, mode,
+        root_run_id, trigger_type, triggered_by, sample_rank, status, started_at, completed_at, entrypoint, delivery)
+    SELECT 'exec_' || status, 'org_1', 'wf_1', 'workflow', 'ver_1', '1.0.0', 'current', 'live', 'exec_' || status,
+        'api', 'user_1', 0.5, status, now(), CASE WHEN status <> 'running' THEN now() END, 'runs', 1
+    FROM unnest(ARRAY['completed', 'failed', 'running']) AS status;
+INSERT INTO run_inputs (run_id, organization_id, input) SELECT id, 'org_1', '{"z": 1, "a": 2}' FROM runs;
+INSERT INTO run_results (run_id, organization_id, output) VALUES ('exec_completed', 'org_1', '{"z": 1, "a": 2}');
+INSERT INTO run_steps (run_id, organization_id, step_key, execution_order, name, type, status, output, error,
+        started_at, completed_at)
+    SELECT id, 'org_1', 's', 0, 's', 'transform.set', CASE status WHEN 'failed' THEN 'failure' ELSE 'success' END,
+        '{"v": 1}', CASE status WHEN 'failed' THEN '{"code": "bad", "message": "No."}'::json END, now(), now()
+    FROM runs;
+INSERT INTO run_artifacts (run_id, organization_id, path, name, role, content_type, size, sha256)
+    VALUES ('exec_completed', 'org_1', 'output/s/a.txt', 'a.txt', 'output', 'text/plain', 3, 'abc');
+INSERT INTO audit_entries (id, organization_id, action, target, detail) VALUES ('a', 'org_1', 'push', 'wf_1', '{}');
+"""
+
+
+async def _upgrade_to(dsn: str, revision: str) -> None:
+    """Leave the database as the program of that time left it."""
+
+    def run(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(Path(db.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(dsn)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+        await connection.commit()
+    await engine.dispose()
+
+
+async def test_what_an_older_program_left_is_read_after_the_upgrade(empty: str) -> None:
+    await _upgrade_to(empty, "0002")
+    await _execute(empty, LEFT_AT_0002)
+    assert (await db.status(empty)).current == "0002"
+    assert (await db.upgrade(empty)).up_to_date
+    database = await db.Database.connect(empty)
+    async with database.transaction() as tx:
+        found = {status: await runs.get(tx, "org_1", f"exec_{status}") for status in ("completed", "failed", "running")}
+        given = await runs.get_input(tx, "org_1", "exec_completed")
+        steps = {status: await traces.list_steps(tx, "org_1", f"exec_{status}") for status in found}
+        automation = await automations.get(tx, "org_1", "workflows.invoices")
+        keys = await tx.fetch_value("SELECT count(*) FROM api_keys WHERE organization_id = 'org_1'")
+    await database.close()
+    assert {status: run and run.summary.status.value for status, run in found.items()} == {s: s for s in found}
+    completed = found["completed"]
+    assert completed is not None
+    assert json.dumps(completed.output) == '{"z": 1, "a": 2}'
+    assert [file.path for file in completed.output_files] == ["output/s/a.txt"]
+    assert completed.summary.triggered_by is not None
+    assert given is not None
+    assert list(given.input) == ["z", "a"]
+    assert [(step.status, step.output, step.attempts) for step in steps["completed"]] == [("success", {"v": 1}, None)]
+    assert [step.error for step in steps["failed"]] == [{"code": "bad", "message": "No."}]
+    assert (automation.slug, keys) == ("invoices", 1)
+
+
+async def test_after_the_upgrade_old_runs_take_what_is_new(empty: str) -> None:
+    await _upgrade_to(empty, "0002")
+    await _execute(empty, LEFT_AT_0002)
+    await db.upgrade(empty)
+    waiting = """
+        INSERT INTO run_steps (run_id, organization_id, step_key, execution_order, name, type, status, attempts,
+            started_at, completed_at)
+        VALUES ('exec_running', 'org_1', 'w', 1, 'w', 'control.wait', 'waiting', '[{"attemptNumber": 1}]', now(), now())
+    """
+    await _execute(empty, waiting)
+    await _execute(empty, "UPDATE runs SET status = 'waiting' WHERE id = 'exec_running'")
+    database = await db.Database.connect(empty)
+    async with database.transaction() as tx:
+        steps = await traces.list_steps(tx, "org_1", "exec_running")
+    await database.close()
+    assert [(step.name, step.status, step.attempts) for step in steps] == [
+        ("s", "success", None),
+        ("w", "waiting", [{"attemptNumber": 1}]),
+    ]
