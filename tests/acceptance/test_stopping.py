@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Generator
@@ -41,3 +42,14 @@ def test_a_server_told_to_stop_ends_well_and_leaves_no_process(folder: Path, num
 
     assert process.wait(60) == 0
     assert processes_of(folder) == []
+
+
+def test_a_port_in_use_is_told_before_anything_is_started(folder: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = (sys.executable, "-m", "assay.cli", "serve", "--port", str(port), "--data-dir", str(folder / "d"))
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert finished.returncode == 1
+    assert finished.stderr.startswith(f"error: 127.0.0.1:{port} is in use.\nhint: ")
+    assert not (folder / "d").exists()

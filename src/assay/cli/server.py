@@ -6,14 +6,16 @@ import ctypes
 import logging
 import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from assay.cli import listening
 from assay.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ _RESTART_SECONDS = 1.0
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8321,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8321,
     data_dir: DataDir = None,
     *,
     worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Also start a worker process.")] = True,
@@ -39,7 +41,7 @@ def serve(
 
     settings = bootstrap.settings_for(data_dir)
     set_up_logging(settings)
-    if not uvloop.run(_serve(settings, host, port, with_worker=worker)):
+    if not uvloop.run(_serve(settings, listening.take(host, port), with_worker=worker)):
         raise typer.Exit(1)
 
 
@@ -54,7 +56,7 @@ def worker(data_dir: DataDir = None) -> None:
     uvloop.run(_work(settings, bootstrap))
 
 
-async def _serve(settings: Settings, host: str, port: int, *, with_worker: bool) -> bool:
+async def _serve(settings: Settings, sockets: Sequence[socket.socket], *, with_worker: bool) -> bool:
     """Serve until told to stop; return whether it ever began."""
     import uvicorn  # noqa: PLC0415
 
@@ -67,8 +69,6 @@ async def _serve(settings: Settings, host: str, port: int, *, with_worker: bool)
         opened = await stack.enter_async_context(bootstrap.open_server(settings))
         config = uvicorn.Config(
             api.create_app(lambda: contextlib.nullcontext(opened)),
-            host=host,
-            port=port,
             http="httptools",
             ws="none",
             log_config=None,
@@ -84,7 +84,7 @@ async def _serve(settings: Settings, host: str, port: int, *, with_worker: bool)
             asyncio.get_running_loop().add_signal_handler(number, lambda: None)
         announcing = asyncio.create_task(_announce(server, settings))
         try:
-            await server.serve()
+            await server.serve(list(sockets))
         finally:
             announcing.cancel()
         return server.started
