@@ -124,6 +124,41 @@ async def test_a_failing_item_names_the_inner_step(desk: Desk) -> None:
     assert (run.failure.step, run.failure.message) == ("guard", "two")
 
 
+def failing(name: str) -> dict[str, Any]:
+    return {"name": name, "type": "control.fail", "message": "No."}
+
+
+@pytest.mark.parametrize(
+    ("outer", "within"),
+    [
+        (
+            {
+                "type": "control.parallel",
+                "branches": [
+                    {"name": "left", "steps": [{"name": "fine", "type": SET, "with": {"fields": {"v": 1}}}]},
+                    {"name": "right", "steps": [failing("guard")]},
+                ],
+            },
+            "parallel-branch:right",
+        ),
+        ({"type": "control.foreach", "items": [1], "as": "n", "steps": [failing("guard")]}, "foreach-iteration:0"),
+        ({"type": "control.if", "condition": True, "then": [failing("guard")]}, "if-then"),
+    ],
+)
+async def test_a_failed_branch_names_itself(desk: Desk, outer: dict[str, Any], within: str) -> None:
+    run = await desk.run(await desk.push([{"name": "outer", **outer}]))
+    assert run.failure is not None
+    assert (run.failure.step, run.failure.message) == ("guard", "No.")
+    row: Any = next(row for row in await desk.steps(run) if row.name == "outer")
+    assert row.error == {
+        "code": "control_fail",
+        "message": f"In {within}, the step guard failed: No.",
+        "category": "business",
+    }
+    guard: Any = next(row for row in await desk.steps(run) if row.name == "guard")
+    assert [scope["step"] for scope in guard.scope] == [None, "outer"]
+
+
 async def test_branches_see_what_came_before_and_nothing_of_each_other(desk: Desk) -> None:
     branches = [
         {"name": name, "steps": [{"name": f"in-{name}", "type": SET, "with": {"fields": {"v": "{{ input.v }}"}}}]}

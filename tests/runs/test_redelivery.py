@@ -310,6 +310,19 @@ async def test_parallel_branches_repeat_no_recorded_step(idle_desk: Desk) -> Non
     assert output["b"]["b2"] == {"v": 1}
 
 
+async def test_after_a_crash_too_a_failed_loop_fails_by_its_inner_step(idle_desk: Desk) -> None:
+    inner = {"name": "guard", "type": "control.fail", "message": "No."}
+    flow = await idle_desk.push(
+        [{"name": "each", "type": "control.foreach", "items": [1], "as": "n", "steps": [inner]}]
+    )
+    run_id = await idle_desk.start(flow)
+    await die_after(idle_desk, run_id, "each")
+    run = await deliver(idle_desk, run_id)
+    assert run.failure is not None
+    assert (run.failure.step, run.failure.message) == ("guard", "No.")
+    assert [(step.name, step.execution_order) for step in await idle_desk.steps(run)] == [("each", 0), ("guard", 1)]
+
+
 async def test_a_finished_loop_is_not_entered_again(idle_desk: Desk) -> None:
     flow = await idle_desk.push([numbered("control.foreach"), set_step("after", v=1)], output="{{ steps.each.output }}")
     run_id = await idle_desk.start(flow)

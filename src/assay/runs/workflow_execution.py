@@ -41,6 +41,12 @@ class _StepFailedError(Exception):
         super().__init__(error.message)
         self.step = step
         self.error = error
+        self.within = ""
+
+    def of_block(self) -> steps.StepError:
+        """Say it of the step around the failed one, naming the branch or item it failed in."""
+        message = f"In {self.within}, the step {self.step} failed: {self.error.message}"
+        return steps.StepError(self.error.code, message, category=self.error.category, hint=self.error.hint)
 
 
 @dataclass(slots=True)
@@ -173,6 +179,15 @@ class WorkflowExecution:
                 outputs[spec.name] = output
         return steps.BlockResult(outputs)
 
+    async def _run_block(
+        self, specs: tuple[steps.StepSpec, ...], place: _Place, scope: steps.ScopeEntry
+    ) -> steps.BlockResult:
+        try:
+            return await self._run_steps(specs, place)
+        except _StepFailedError as failure:
+            failure.within = _scope_label(scope)
+            raise
+
     def _replayed(self, recorded: engine.StepRecord) -> tuple[bool, JsonValue]:
         """Take a step's outcome from its row instead of running it again."""
         self._order = max(self._order, recorded.execution_order + 1)
@@ -207,7 +222,7 @@ class WorkflowExecution:
                 await self._record(attempt, "waiting")
             raise
         except _StepFailedError as failure:
-            await self._record(attempt, "failure", error=failure.error)
+            await self._record(attempt, "failure", error=failure.of_block())
             raise
         except RunCancelledError:
             await self._record(attempt, "cancelled")
@@ -241,12 +256,12 @@ class WorkflowExecution:
         return _StepFailedError(attempt.spec.name, error)
 
     def _begun(self, spec: steps.StepSpec, place: _Place) -> _Attempt:
-        """Begin a step, or take up one that waited: it keeps its place in the order and the time it began."""
+        """Begin a step, or take up one that has a row: it keeps its place in the order and the time it began."""
         key = place.prefix + spec.name
-        waited = self.claim.recorded.get(key)
-        if waited is not None and waited.status == "waiting":
-            self._order = max(self._order, waited.execution_order + 1)
-            return _Attempt(spec, key, waited.execution_order, place, waited.started_at)
+        before = self.claim.recorded.get(key)
+        if before is not None:
+            self._order = max(self._order, before.execution_order + 1)
+            return _Attempt(spec, key, before.execution_order, place, before.started_at)
         while self._order in self._taken:  # by a step beside this one, that an earlier delivery recorded
             self._order += 1
         self._order += 1
@@ -307,7 +322,7 @@ class WorkflowExecution:
             name: str, scope: steps.ScopeEntry, variables: Mapping[str, JsonValue]
         ) -> steps.BlockResult:
             block, place = attempt.spec.blocks[name], _inner_place(attempt, name, scope, variables)
-            result = await self._run_steps(block.steps, place)
+            result = await self._run_block(block.steps, place, scope)
             self._leave_block(attempt, place, isolated=block.shape.isolated)
             return result
 
@@ -343,7 +358,7 @@ class WorkflowExecution:
         place.stack = (*attempt.place.stack, scope)
         place.prefix = f"{attempt.key}/{_scope_label(scope)}/"
         place.callers = callers
-        await self._run_steps(definition.steps, place)
+        await self._run_block(definition.steps, place, scope)
         self._leave_block(attempt, place, isolated=True)
         return _output_of_workflow(place)
 
@@ -450,8 +465,13 @@ def _output_of_workflow(place: _Place) -> JsonValue:
 
 
 def _stands_for_itself(recorded: engine.StepRecord, spec: steps.StepSpec) -> bool:
-    """Whether a recorded row is all that later steps need; a block that shares its scope is walked through again."""
-    return recorded.status != "waiting" and all(block.shape.isolated for block in spec.blocks.values())
+    """Whether a recorded row is all that later steps need.
+
+    A block that shares its scope is walked through again, and one that failed too: the step in it says why.
+    """
+    if recorded.status == "waiting" or (recorded.status == "failure" and spec.blocks):
+        return False
+    return all(block.shape.isolated for block in spec.blocks.values())
 
 
 def _inner_place(attempt: _Attempt, block: str, scope: steps.ScopeEntry, variables: Mapping[str, JsonValue]) -> _Place:
