@@ -294,9 +294,11 @@ TOTAL = {"type": "object", "properties": {"total": {"type": "number"}}, "require
 
 
 async def test_an_override_that_satisfies_the_schema_of_a_model_step_asks_no_model(desk: Desk) -> None:
-    flow = await desk.push([extract_step(TOTAL)], output="{{ steps.read.output }}")
-    run = await desk.run(flow, overrides={"steps": {"read": {"total": 7}}})
-    assert run.output == {"total": 7}
+    closed = {**TOTAL, "additionalProperties": False}
+    flow = await desk.push([extract_step(closed)], output="{{ steps.read.output }}")
+    given = {"total": 7, "_grounding": {"total": {"confidence": "high"}}}
+    run = await desk.run(flow, overrides={"steps": {"read": given}})
+    assert run.output == given
     assert [(step.override_mode, step.usage) for step in await desk.steps(run)] == [("skipped", None)]
 
 
@@ -314,6 +316,15 @@ async def test_an_override_that_may_not_satisfy_the_schema_does_not_skip_the_mod
     assert run.failure is None
     assert len(model_server.asked) > asked
     assert [step.override_mode for step in await desk.steps(run)] == ["partial"]
+
+
+async def test_a_body_stands_for_a_whole_http_response(desk: Desk) -> None:
+    call = {"name": "call", "type": "action.http", "with": {"url": "http://127.0.0.1:9/", "method": "POST"}}
+    flow = await desk.push([call], output="{{ steps.call.output }}")
+    run = await desk.run(flow, overrides={"steps": {"call": {"body": {"paid": True}}}})
+    assert isinstance(run.output, dict)
+    assert (run.output["status"], run.output["body"]) == (200, {"paid": True})
+    assert [step.override_mode for step in await desk.steps(run)] == ["skipped"]
 
 
 async def test_a_partial_override_is_laid_over_what_the_step_gave(desk: Desk) -> None:

@@ -271,6 +271,7 @@ class WorkflowExecution:
         kind = steps.catalogue()[attempt.spec.type_name]
         override = self._override_for(attempt.spec.name)
         if override is not None:
+            override = kind.completed_stub(override)
             attempt.override = override_mode(override, kind.output_schema_of(attempt.spec.config))
             if attempt.override == "skipped":
                 return dict(override)

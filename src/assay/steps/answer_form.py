@@ -80,12 +80,17 @@ def first_errors(validator: jsonschema_rs.Draft202012Validator, value: JsonValue
 
 
 def form_of(config: Mapping[str, JsonValue]) -> Schema | None:
-    """Return the schema of a raw configuration; None where it is none yet, or a template still stands in it."""
+    """Return what an output of a raw configuration satisfies: its schema, with our own remarks beside it.
+
+    None where it is no schema yet, or a template still stands in it.
+    """
     form = config.get("schema")
     if not isinstance(form, dict) or schema_problem(form) is not None:
         return None
     text = jsontext.write(form)
-    return None if "{{" in text or "{%" in text else form
+    if "{{" in text or "{%" in text:
+        return None
+    return {**form, "patternProperties": {**cast("Schema", form.get("patternProperties", {})), "^_": {}}}
 
 
 def schema_problem(schema: Mapping[str, JsonValue]) -> tuple[str, str] | None:

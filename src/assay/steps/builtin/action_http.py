@@ -87,6 +87,13 @@ output:
         description="Accept any certificate. Whoever stands in between can then read and change everything.",
     )
 
+    @classmethod
+    @override
+    def completed_stub(cls, given: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+        if "body" not in given:
+            return given
+        return {"status": 200, "statusText": "OK", "headers": {}, "responseCharset": None, **given}
+
     @override
     def effect_now(self) -> Effect:
         return Effect.READ if self.replay_safe else Effect.WRITE
