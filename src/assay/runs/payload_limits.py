@@ -5,7 +5,7 @@ before it is known to have an end.
 """
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from pydantic import JsonValue
 
@@ -73,22 +73,23 @@ def traced(value: JsonValue) -> str | None:
 
 def _surely_longer(value: JsonValue, limit: int) -> bool:
     """Whether the JSON text has more characters than that; looks at no more of the value than it must."""
-    left, waiting = limit, [value]
-    while waiting:
+    left, waiting = limit + len("[]"), list[JsonValue]([[value]])
+    while waiting and left >= 0:
         node = waiting.pop()
-        if isinstance(node, str):
-            left -= len(node) + 2
-        elif isinstance(node, dict):
-            left -= 2 + 4 * len(node) + sum(map(len, node))
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            left -= 2 + len(node)
-            waiting.extend(node)
+        if isinstance(node, dict):
+            left -= 4 * len(node) + sum(map(len, node))
+            inner = node.values()
         else:
-            left -= 1
-        if left < 0:
-            return True
-    return False
+            inner = cast("list[JsonValue]", node)
+        left -= 1 + len(inner)
+        for child in inner:
+            # A million values are looked at: one comparison each, not a call.
+            kind = type(child)
+            if kind is str:
+                left -= len(cast("str", child))
+            elif kind is dict or kind is list:
+                waiting.append(child)
+    return left < 0
 
 
 def _beginning(value: Any) -> str:
