@@ -32,14 +32,17 @@ class Listener:
         self._channels = channels
         self._resume = resume
         self._delay = FIRST_DELAY_SECONDS
+        self._away = False
 
     async def run(self) -> None:
-        """Listen until cancelled."""
+        """Listen until cancelled; an outage is logged at its begin and its end."""
         while True:
             try:
                 await self._listen()
             except _DATABASE_AWAY as error:
-                log.warning("Lost the database's notifications (%s); connecting again.", type(error).__name__)
+                if not self._away:
+                    log.warning("Lost the database's notifications (%s); connecting again.", type(error).__name__)
+                self._away = True
             await asyncio.sleep(self._delay)
             self._delay = min(self._delay * 2, 1.0)
 
@@ -52,6 +55,9 @@ class Listener:
                 await connection.add_listener(channel, _payload_only(callback))
             await self._resume()
             self._delay = FIRST_DELAY_SECONDS
+            if self._away:
+                log.info("The database's notifications are heard again.")
+            self._away = False
             while not lost.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(lost.wait(), timeout=PING_SECONDS)

@@ -88,15 +88,17 @@ class Worker:
         channels = {"assay_run_cancel": self._cancel, "assay_limits": self._refresh_limits}
         listening = asyncio.create_task(Listener(self.database.dsn, channels, self._after_reconnect).run())
         draining: set[asyncio.Task[None]] = set()
-        delay = 0.05
+        delay, told = 0.05, False
         try:
             while not stop.is_set():
                 with contextlib.suppress(*_DATABASE_AWAY):
                     draining.add(await self._serve(stop))
-                    delay = 0.05
+                    delay, told = 0.05, False
                 self._reconnecting = True
                 if not stop.is_set():
-                    log.warning("The queue is out of reach; connecting again.")
+                    if not told:
+                        log.warning("The queue is out of reach; connecting again.")
+                    told = True
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, 1.0)
             await self._drain(draining)
@@ -108,6 +110,7 @@ class Worker:
         pool = await db.create_pool(self.database.dsn, least=2, most=4)
         queries = FencedQueries(AsyncpgPoolDriver(pool))
         if self._reconnecting:
+            log.info("The queue is in reach again.")
             queries.trust_others_for(self.limits.heartbeat)
         manager = QueueManager(queries)
         queries.holder = manager.queue_manager_id
