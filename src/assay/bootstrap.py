@@ -9,18 +9,41 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from assay import access, api, automations, db, documents, engine, files, providers, rollouts, runs, sandbox, steps
 from assay.db import embedded
+from assay.errors import InvalidValueError, Issue
 from assay.outgoing import AllowList, Outgoing
 from assay.settings import Settings, environment_value
 
 log = logging.getLogger(__name__)
 
+_WHERE_THE_DATABASE_IS = (
+    "ASSAY_DATABASE_URL names your own PostgreSQL (postgresql://user:password@host/database); "
+    "unset, the data folder brings one along."
+)
+
 
 def settings_for(data_dir: Path | None) -> Settings:
-    """Read the settings; a data folder given on the command line wins over `ASSAY_DATA_DIR`."""
-    settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
+    """Read the settings; a data folder given on the command line wins over `ASSAY_DATA_DIR`.
+
+    Raises:
+        InvalidValueError: settings are none; all of them at once, by their names in the environment.
+    """
+    try:
+        settings = Settings() if data_dir is None else Settings(data_dir=data_dir)
+    except ValidationError as error:
+        raise _invalid_settings(error) from error
     return settings.model_copy(update={"data_dir": settings.data_dir.absolute()})
+
+
+def _invalid_settings(error: ValidationError) -> InvalidValueError:
+    # What was set is left out: it may be a secret.
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    issues = [Issue(f"ASSAY_{one['loc'][0]}".upper(), one["msg"], "invalid_value") for one in found]
+    hint = "The README lists all settings; an unset one has its default."
+    return InvalidValueError(f"{issues[0].field}: {issues[0].message}.", issues=issues, hint=hint)
 
 
 @asynccontextmanager
@@ -33,9 +56,13 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncGen
     """
     async with contextlib.AsyncExitStack() as stack:
         dsn = settings.database_url or await stack.enter_async_context(_embedded_server(settings.data_dir))
-        if migrate:
-            await db.upgrade(dsn)
-        database = await db.Database.connect(dsn, size=settings.database_connections)
+        try:
+            if migrate:
+                await db.upgrade(dsn)
+            database = await db.Database.connect(dsn, size=settings.database_connections)
+        except db.OPENING_ERRORS as error:
+            message = f"The database cannot be reached: {error}"
+            raise db.DatabaseUnavailableError(message, hint=_WHERE_THE_DATABASE_IS) from error
         stack.push_async_callback(database.close)
         yield database
 

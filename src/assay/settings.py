@@ -68,7 +68,9 @@ class Settings(BaseSettings):
         "TLS comes first. Unset: no e-mail can be sent.",
     )
     smtp_from: str | None = Field(default=None, description="Address that e-mail comes from.")
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    log_level: str = Field(
+        default="INFO", pattern="(?i)^(debug|info|warning|error)$", description="DEBUG, INFO, WARNING or ERROR."
+    )
 
 
 def client_environment() -> tuple[str | None, str | None]:

@@ -2,18 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
 from assay import bootstrap
 from assay.cli.failure import ExitCode, Failure
-from assay.db import CONNECTION_ERRORS, Database
+from assay.db import Database
 from assay.settings import Settings
 
 Result = TypeVar("Result")
-
-_WHERE = "ASSAY_DATABASE_URL names your own PostgreSQL (postgresql://…); unset, the data folder brings one along."
 
 
 def on_database(
@@ -37,12 +34,7 @@ def on_database(
         _check_exists(settings)
 
     async def do() -> Result:
-        async with AsyncExitStack() as stack:
-            opening = bootstrap.open_database(settings, migrate=migrate)
-            try:
-                database = await stack.enter_async_context(opening)
-            except (*CONNECTION_ERRORS, OSError) as error:
-                raise Failure(f"The database cannot be reached: {error}", hint=_WHERE) from error
+        async with bootstrap.open_database(settings, migrate=migrate) as database:
             return await work(database, settings)
 
     return asyncio.run(do())

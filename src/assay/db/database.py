@@ -68,6 +68,15 @@ CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
 )
 """What the driver raises when the server is away, restarting or shutting down."""
 
+OPENING_ERRORS: tuple[type[BaseException], ...] = (
+    *CONNECTION_ERRORS,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    OSError,
+    TimeoutError,
+)
+"""What it raises when there is no server at an address, or none that lets us in."""
+
 
 class Transaction:
     """An open transaction. Whoever holds one may read and write, and never commits."""
