@@ -167,8 +167,8 @@ BROKEN = {
     ),
     "pattern": (
         HEAD + "steps: [{name: s, type: transform.regex-extract, with: {input: '{{ input }}', fields: {\n"
-        "  a: {pattern: '(?<=a)(b)'}}}}]\n",
-        "pattern_unsupported",
+        "  a: {pattern: '(b'}}}}]\n",
+        "pattern_invalid",
         "steps.0.with.fields.a.pattern",
         4,
     ),

@@ -106,7 +106,7 @@ def install(app: FastAPI) -> None:
 
 def _issue(issue: Issue) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "field": issue.field,
+        "field": issue.field or "<root>",  # what strangers send may have no name
         "message": issue.message,
         "code": issue.code,
         "severity": issue.severity,
