@@ -57,9 +57,17 @@ def _blocks(path: Path, raw: Mapping[str, JsonValue]) -> Iterator[tuple[BlockSha
 
 def _shapes(step_type: type[Step], config: Mapping[str, JsonValue]) -> Sequence[BlockShape]:
     try:
-        return step_type.blocks(config)
+        return [shape for shape in step_type.blocks(config) if _exists(config, shape.path)]
     except (TypeError, KeyError, AttributeError, IndexError, ValueError):
         return ()  # the configuration is not of the type's form, and its class reports that
+
+
+def _exists(config: Mapping[str, JsonValue], path: Path) -> bool:
+    try:
+        value_at(config, path)
+    except (KeyError, IndexError, TypeError):
+        return False
+    return True
 
 
 def _type_of(raw: Mapping[str, JsonValue]) -> type[Step] | None:
