@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from assay import clock, files, runs, traces
+from assay import clock, files, rollouts, runs, traces
 from assay.clock import iso
 
 Json = dict[str, Any]
@@ -53,13 +53,29 @@ def source(run: runs.RunSummary) -> Json:
         "version": run.version_label,
         "versionId": run.version_id,
         "slug": run.automation_slug,
-        "model": None,
-        "git": None,
         "requestedRef": run.requested_ref,
-        "implementationAvailable": True,
-        "automationFound": True,
         "currentVersion": run.current_version,
+        **_FOUND,
     }
+
+
+def queued(run_id: str, choice: rollouts.Choice) -> Json:
+    """A run that this request has just queued: the same as `accepted`, without reading it again."""
+    automation, chosen = choice.automation, choice.chosen
+    of_run: Json = {
+        "id": automation.id,
+        "name": automation.name or automation.slug,
+        "version": chosen.version_label,
+        "versionId": chosen.version_id,
+        "slug": automation.slug,
+        "requestedRef": chosen.requested_ref,
+        "currentVersion": automation.current_version_label,
+        **_FOUND,
+    }
+    return {"id": run_id, "type": automation.kind, "finished": False, "source": of_run}
+
+
+_FOUND: Json = {"model": None, "git": None, "implementationAvailable": True, "automationFound": True}
 
 
 def trigger(run: runs.RunSummary) -> Json:

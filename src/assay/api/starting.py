@@ -67,6 +67,7 @@ async def start_run(request: Request, caller: Authorized, server: Here) -> Respo
         run_id = runs.new_run_id()
         key = _idempotency_key(request, asked, version)
         with server.waiting_room.place(run_id) as waiter:
+            choice: rollouts.Choice | None = None
             async with server.database.transaction() as tx:
                 wanted = _request(request, caller, asked, awaited=wait > 0)
                 # Before all else: what was started once is answered, whatever was switched off since.
@@ -75,9 +76,12 @@ async def start_run(request: Request, caller: Authorized, server: Here) -> Respo
                     choice = await rollouts.which_version(tx, caller.organization_id, asked.body.target, version)
                     runs.check_trigger(choice.automation, wanted.trigger_type)
                     await runs.start(tx, server.blobs, caller.organization_id, run_id, choice.chosen, wanted)
-            if not earlier:
+            if choice is not None:
+                if wait == 0:
+                    return JsonResponse(run_bodies.queued(run_id, choice), 201)
                 finished = await waiter.wait(_hold(server, wait))
-                return await answer(request, caller, server, run_id, waited=wait > 0, finished=finished)
+                return await answer(request, caller, server, run_id, waited=True, finished=finished)
+    assert earlier, "either a run was started now, or it was before"
     return await _replay(request, caller, server, earlier, wait)
 
 
