@@ -123,7 +123,7 @@ CREATE INDEX files_by_hash ON files (organization_id, sha256);
 
 -- Runs. The row that lists read holds no payload.
 -- No foreign keys from here on: each would lock its parent's row and run a query of its own for every row of the hot
--- path (0.5 ms a run), parents are never deleted, and a run's rows are written and removed by single statements.
+-- path, parents are never deleted, and a run's rows are written and removed by single statements.
 
 CREATE TABLE runs (
     id                   text PRIMARY KEY,
