@@ -10,7 +10,26 @@ import time
 from datetime import datetime
 from typing import Literal
 
-Prefix = Literal["org", "user", "key", "wf", "wfv", "exec", "step", "file", "art", "aud", "evt", "req", "prov"]
+Prefix = Literal[
+    "org",
+    "user",
+    "key",
+    "wf",
+    "wfv",
+    "exec",
+    "step",
+    "file",
+    "art",
+    "aud",
+    "evt",
+    "req",
+    "prov",
+    "evx",
+    "evv",
+    "evs",
+    "evr",
+    "evb",
+]
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TIME_CHARACTERS = 9
