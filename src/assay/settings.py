@@ -1,10 +1,13 @@
 """What the environment and the command line say. The only module that reads the environment."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from assay.errors import InvalidValueError
 
 
 class Settings(BaseSettings):
@@ -57,6 +60,12 @@ class Settings(BaseSettings):
     step_timeout_seconds: float = Field(default=600.0, description="Longest a step may take that says nothing else.")
     parse_children: int = Field(default=2, ge=1, description="Processes of one worker that parse documents.")
     ocr_children: int = Field(default=1, ge=1, description="Processes of one worker that recognise text (0.9 GB each).")
+    script_max_seconds: float = Field(
+        default=30.0, gt=0, le=3600, description="Longest time that a script may be allowed (`timeout`)."
+    )
+    script_max_memory_mb: int = Field(
+        default=50, ge=1, le=2048, description="Most memory that a script may be allowed (`memoryLimit`), in MiB."
+    )
     outgoing_allow: str = Field(
         default="",
         description="Hosts that steps may call although their address is private: `host`, `host:port`, `*.domain` or "
@@ -78,6 +87,27 @@ def client_environment() -> tuple[str | None, str | None]:
     base_url = os.environ.get("ASSAY_BASE_URL") or os.environ.get("EIGENPAL_BASE_URL")
     api_key = os.environ.get("ASSAY_API_KEY") or os.environ.get("EIGENPAL_API_KEY")
     return base_url, api_key
+
+
+def script_caps() -> tuple[float, int]:
+    """Return how many seconds and MiB one script may be allowed; cheap, since every script that runs asks.
+
+    Raises:
+        InvalidValueError: a setting is none.
+    """
+    # Workflows are checked without a server too, where nobody has read the settings.
+    return _script_caps(os.environ.get("ASSAY_SCRIPT_MAX_SECONDS"), os.environ.get("ASSAY_SCRIPT_MAX_MEMORY_MB"))
+
+
+@lru_cache(maxsize=8)
+def _script_caps(*_written: str | None) -> tuple[float, int]:
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        message = f"ASSAY_{str(first['loc'][0]).upper()}: {first['msg']}."
+        raise InvalidValueError(message) from error
+    return settings.script_max_seconds, settings.script_max_memory_mb
 
 
 def debugging() -> bool:

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from tests.fakes.step_context import FakeStepContext
 
 from assay import automations, sandbox
+from assay.errors import InvalidValueError
 from assay.steps import StepError
 from assay.steps.builtin.transform_script import TransformScript
 
@@ -102,8 +103,58 @@ async def test_limits_stop_the_function(context: FakeStepContext, body: str, cod
 
 
 @pytest.mark.parametrize(
-    "config", [{"inputs": {"a-b": 1}}, {"timeout": 30_001}, {"memoryLimit": (50 << 20) + 1}, {"language": "ruby"}]
+    "config", [{"inputs": {"a-b": 1}}, {"timeout": 0}, {"memoryLimit": (1 << 20) - 1}, {"language": "ruby"}]
 )
 def test_a_wrong_configuration_is_refused(config: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         configured("function script(): any { return 1; }", **config)
+
+
+ASKING = {"timeout": 30_001, "memoryLimit": (50 << 20) + 1}
+FOREVER = "function script(): number { for (;;) {} }"
+
+
+def caps(monkeypatch: pytest.MonkeyPatch, **given: str) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"ASSAY_SCRIPT_MAX_{name.upper()}", value)
+
+
+def test_more_than_the_server_allows_is_said_when_the_workflow_is_checked() -> None:
+    source = TransformScript.example.replace("    with:\n", "    with:\n      timeout: 30001\n", 1)
+    (issue,) = automations.parse_workflow(source).issues
+    assert (issue.field, issue.code) == ("steps.0.with.timeout", "script_limit")
+    assert "ASSAY_SCRIPT_MAX_SECONDS" in issue.message
+
+
+async def test_more_than_the_server_allows_does_not_run(context: FakeStepContext) -> None:
+    step = configured("function script(): number { return 1; }", **ASKING)
+    assert [problem[0] for problem in step.problems()] == ["timeout", "memoryLimit"]
+    with pytest.raises(StepError) as failed:
+        await step.run(context)
+    assert (failed.value.code, failed.value.category) == ("script_limit", "validation")
+
+
+async def test_the_server_may_allow_more(context: FakeStepContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    caps(monkeypatch, seconds="31", memory_mb="51")
+    assert await configured("function script(): number { return 1; }", **ASKING).run(context) == 1
+
+
+async def test_a_default_above_what_the_server_allows_is_lowered(
+    context: FakeStepContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caps(monkeypatch, seconds="0.2", memory_mb="2")
+    step = configured(FOREVER)
+    assert not step.problems()
+    with pytest.raises(StepError) as failed:
+        await step.run(context)
+    assert failed.value.code == "script_timeout"
+    hungry = configured("function script(): number { return 'x'.repeat(4 << 20).length; }")
+    with pytest.raises(StepError) as failed:
+        await hungry.run(context)
+    assert failed.value.code == "script_memory_limit"
+
+
+def test_a_setting_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    caps(monkeypatch, seconds="soon")
+    with pytest.raises(InvalidValueError, match="ASSAY_SCRIPT_MAX_SECONDS"):
+        configured(FOREVER).problems()

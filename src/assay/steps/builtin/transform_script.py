@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue
 from typing_extensions import override
 
 from assay import sandbox
+from assay.settings import script_caps
 from assay.steps.base import FailureCategory, Step, StepContext, StepError
 
 _FUNCTION = "script"
@@ -80,13 +81,18 @@ output:
     language: sandbox.Language = Field(
         default="typescript", description="What the source is written in: `typescript`, `javascript` or `python`."
     )
-    timeout: int = Field(default=5000, ge=1, le=30_000, description="Milliseconds the function may take.")
+    timeout: int = Field(
+        default=5000,
+        ge=1,
+        description="Milliseconds the function may take; at most what the server allows (ASSAY_SCRIPT_MAX_SECONDS, "
+        "30 s unless set).",
+    )
     memory_limit: int = Field(
         default=10 << 20,
         ge=1 << 20,
-        le=50 << 20,
         alias="memoryLimit",
-        description="Bytes of memory the function may use, arguments and result included.",
+        description="Bytes of memory the function may use, arguments and result included; at most what the server "
+        "allows (ASSAY_SCRIPT_MAX_MEMORY_MB, 50 MiB unless set).",
     )
 
     @property
@@ -96,6 +102,20 @@ output:
 
     @override
     def problems(self) -> Sequence[tuple[str, str, str]]:
+        return [*self._too_much(), *self._wrongly_written()]
+
+    def _too_much(self) -> Sequence[tuple[str, str, str]]:
+        found: list[tuple[str, str, str]] = []
+        seconds, memory_mb = script_caps()
+        if "timeout" in self.model_fields_set and self.timeout > seconds * _MILLISECONDS:
+            allowed = f"{seconds * _MILLISECONDS:g} ms at most (ASSAY_SCRIPT_MAX_SECONDS={seconds:g})"
+            found.append(("timeout", f"A script may take {allowed}.", "script_limit"))
+        if "memory_limit" in self.model_fields_set and self.memory_limit > memory_mb << 20:
+            allowed = f"{memory_mb << 20} bytes at most (ASSAY_SCRIPT_MAX_MEMORY_MB={memory_mb})"
+            found.append(("memoryLimit", f"A script may use {allowed}.", "script_limit"))
+        return found
+
+    def _wrongly_written(self) -> Sequence[tuple[str, str, str]]:
         signature = _signature(self.language, self.function)
         found = [
             ("function", _with_line(issue.message, issue.line), issue.code)
@@ -108,20 +128,24 @@ output:
     async def run(self, context: StepContext) -> JsonValue:
         for _, message, code in self.problems():
             raise StepError(code, message, category="validation")
-        limits = sandbox.ScriptLimits(self.timeout / _MILLISECONDS, self.memory_limit)
         try:
             output = await context.sandbox.run(
                 language=self.language,
                 source=self.function,
                 function=_FUNCTION,
                 arguments=self.inputs,
-                limits=limits,
+                limits=self._limits(),
             )
         except (sandbox.ScriptError, sandbox.SandboxUnavailableError) as error:
             category = _CATEGORIES.get(error.code, "validation")
             raise StepError(error.code, error.message, category=category, hint=error.hint) from error
         self._check(output)
         return output
+
+    def _limits(self) -> sandbox.ScriptLimits:
+        """Take what is asked for; a default above what the server allows is lowered to that."""
+        seconds, memory_mb = script_caps()
+        return sandbox.ScriptLimits(min(self.timeout / _MILLISECONDS, seconds), min(self.memory_limit, memory_mb << 20))
 
     def _misnamed(self, signature: sandbox.Signature) -> Sequence[tuple[str, str, str]]:
         expected = tuple(self.inputs)
