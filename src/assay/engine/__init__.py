@@ -1,11 +1,12 @@
 """Durable execution: queue, claim, fence, checkpoint, redelivery. Knows nothing of automations."""
 
-from assay.engine.cancelling import CancelAnswer, request_cancel
-from assay.engine.journal import Attachment, Journal
+from assay.engine.cancelling import CancelAnswer, cancel_batch, request_cancel, unfinished_of_batch
+from assay.engine.journal import Journal
 from assay.engine.listening import Listener
 from assay.engine.model import (
     FINISHED,
     TRANSITIONS,
+    Attachment,
     Cancelled,
     Claim,
     Completed,
@@ -17,7 +18,7 @@ from assay.engine.model import (
     SupersededError,
     Suspended,
 )
-from assay.engine.queue import enqueue, entrypoint_for
+from assay.engine.queue import admit, enqueue, entrypoint_for
 from assay.engine.waiting import Waiter, WaitingRoom
 from assay.engine.worker import Chore, Handler, Worker, WorkerLimits
 
@@ -44,7 +45,10 @@ __all__ = [
     "WaitingRoom",
     "Worker",
     "WorkerLimits",
+    "admit",
+    "cancel_batch",
     "enqueue",
     "entrypoint_for",
     "request_cancel",
+    "unfinished_of_batch",
 ]

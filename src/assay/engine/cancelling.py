@@ -24,3 +24,13 @@ async def request_cancel(tx: Transaction, organization_id: str, run_id: str) -> 
     if row is None:
         return None
     return CancelAnswer(RunStatus(row["was_status"]), RunStatus(row["status"]))
+
+
+async def cancel_batch(tx: Transaction, organization_id: str, batch_id: str) -> None:
+    """End the runs of a batch that have not started, ask the running ones to stop. Safe to repeat."""
+    await tx.execute(SQL["cancel_batch"], organization_id, batch_id)
+
+
+async def unfinished_of_batch(tx: Transaction, batch_id: str) -> int:
+    """Count the runs of a batch that have not ended."""
+    return int(await tx.fetch_value(SQL["unfinished_of_batch"], batch_id))

@@ -57,5 +57,7 @@ def _claim_from(row: Row, cancelled: asyncio.Event) -> Claim:
         input=jsontext.load(row["input"]),
         overrides=jsontext.load(row["overrides"]),
         metadata=jsontext.load(row["metadata"]),
+        batch_id=row["batch_id"],
+        example_id=row["example_id"],
         cancelled=cancelled,
     )

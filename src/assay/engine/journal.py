@@ -3,17 +3,24 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 
 from assay import jsontext
-from assay.db import Database, DatabaseUnavailableError, Row, Transaction
-from assay.engine.model import Cancelled, Claim, Completed, Failed, Outcome, StepRecord, SupersededError, Suspended
+from assay.db import Database, DatabaseUnavailableError, Row
+from assay.engine.model import (
+    Attachment,
+    Cancelled,
+    Claim,
+    Completed,
+    Failed,
+    Outcome,
+    StepRecord,
+    SupersededError,
+    Suspended,
+)
 from assay.engine.statements import SQL
 
 log = logging.getLogger(__name__)
-
-Attachment = Callable[[Transaction], Awaitable[None]]
-"""Something to be written in the same transaction as a step's row, such as its artifacts."""
 
 MAX_BUFFERED_ROWS = 64
 MAX_BUFFERED_SECONDS = 0.5
@@ -80,7 +87,7 @@ class Journal:
             await self._persist("suspend", None)
             return
         async with self._writing:
-            await self._persist("finish", None, _steps_json(self._rows), *_ending(outcome))
+            await self._persist("finish", outcome.attachment, _steps_json(self._rows), *_ending(outcome))
 
     async def _commit(self, rows: list[StepRecord], attachment: Attachment | None) -> None:
         row = await self._persist("checkpoint", attachment, _steps_json(rows))

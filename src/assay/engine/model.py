@@ -1,13 +1,15 @@
 """What the engine knows of a run: its states, a worker's claim on it, its step rows and how it can end."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import JsonValue
+
+from assay.db import Transaction
 
 
 class RunStatus(StrEnum):
@@ -100,8 +102,14 @@ class Claim:
     input: JsonValue
     overrides: JsonValue
     metadata: JsonValue
+    batch_id: str | None = None
+    example_id: str | None = None
     recorded: Mapping[str, StepRecord] = field(default_factory=dict[str, StepRecord])
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+Attachment = Callable[[Transaction], Awaitable[None]]
+"""Something to be written in the same transaction as a step's row, or as the run's end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,7 @@ class Completed:
     output_sources: str | None = None
     schema_valid: bool | None = None
     usage: str | None = None
+    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,7 @@ class Failed:
     category: str = "unknown"
     status_code: int | None = None
     usage: str | None = None
+    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,7 @@ class Cancelled:
     """The run stopped because somebody asked for it."""
 
     usage: str | None = None
+    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)

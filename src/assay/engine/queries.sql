@@ -19,6 +19,7 @@ WITH before AS (
     WHERE runs.id = before.id AND before.status IN ('pending', 'running', 'waiting')
     RETURNING runs.id, runs.organization_id, runs.automation_id, runs.kind, runs.version_id, runs.mode,
               runs.created_at, runs.started_at, runs.cancel_requested_at, runs.delivery, runs.lost_deliveries,
+              runs.batch_id, runs.example_id,
               before.status = 'running' AS was_lost, before.alone AS was_alone
 )
 SELECT claimed.*, run_inputs.input, run_inputs.overrides, run_inputs.metadata
@@ -59,7 +60,7 @@ WITH fence AS (
     UPDATE runs
     SET status = $4, completed_at = clock_timestamp(), error = $5, schema_valid = $6, alone = false
     WHERE id = $1 AND delivery = $2 AND status = 'running'
-    RETURNING id, organization_id, awaited
+    RETURNING id, organization_id, awaited, batch_id
 ), saved AS (
     INSERT INTO run_steps (run_id, organization_id, step_key, execution_order, name, type, status, skipped_reason,
         override_mode, scope, config, input, output, error, usage, attempts, started_at, completed_at)
@@ -75,7 +76,8 @@ WITH fence AS (
     INSERT INTO run_results (run_id, organization_id, output, output_sources, failure, usage)
     SELECT fence.id, fence.organization_id, $7, $8, $9, $10 FROM fence
 )
-SELECT id, CASE WHEN awaited THEN pg_notify('assay_run_finished', id) END FROM fence;
+SELECT id, CASE WHEN awaited THEN pg_notify('assay_run_finished', id) END,
+       CASE WHEN batch_id IS NOT NULL THEN pg_notify('assay_batch_progress', batch_id) END FROM fence;
 
 -- name: hand_back
 -- Return an unfinished run to the queue on purpose: not a loss.
@@ -102,7 +104,7 @@ WITH before AS (
         completed_at = CASE WHEN before.status IN ('created', 'pending', 'waiting') THEN clock_timestamp() END
     FROM before
     WHERE runs.id = before.id AND before.status IN ('created', 'pending', 'running', 'waiting', 'finalizing')
-    RETURNING runs.id, runs.status, runs.awaited
+    RETURNING runs.id, runs.status, runs.awaited, runs.batch_id
 ), result AS (
     INSERT INTO run_results (run_id, organization_id)
     SELECT before.id, before.organization_id FROM before JOIN changed USING (id) WHERE changed.status = 'cancelled'
@@ -111,8 +113,36 @@ WITH before AS (
 )
 SELECT before.status AS was_status, coalesce(changed.status, before.status) AS status,
        CASE WHEN changed.status = 'cancelled' AND changed.awaited THEN pg_notify('assay_run_finished', before.id)
-            WHEN changed.status <> 'cancelled' THEN pg_notify('assay_run_cancel', before.id) END
+            WHEN changed.status <> 'cancelled' THEN pg_notify('assay_run_cancel', before.id) END,
+       CASE WHEN changed.status = 'cancelled' AND changed.batch_id IS NOT NULL
+            THEN pg_notify('assay_batch_progress', changed.batch_id) END
 FROM before LEFT JOIN changed USING (id);
+
+-- name: cancel_batch
+-- The same for all runs of a batch: those that no worker has end at once, the others are asked to stop.
+WITH changed AS (
+    UPDATE runs
+    SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),
+        status = CASE WHEN status IN ('created', 'pending', 'waiting') THEN 'cancelled' ELSE status END,
+        completed_at = CASE WHEN status IN ('created', 'pending', 'waiting') THEN clock_timestamp() END
+    WHERE batch_id = $2 AND organization_id = $1 AND outcome IS NULL
+    RETURNING id, organization_id, status, awaited
+), result AS (
+    INSERT INTO run_results (run_id, organization_id) SELECT id, organization_id FROM changed WHERE status = 'cancelled'
+), dequeued AS (
+    DELETE FROM pgqueuer USING changed
+    WHERE pgqueuer.dedupe_key = changed.id AND changed.status = 'cancelled' AND pgqueuer.status = 'queued'
+)
+SELECT CASE WHEN status <> 'cancelled' THEN pg_notify('assay_run_cancel', id)
+            WHEN awaited THEN pg_notify('assay_run_finished', id) END FROM changed;
+
+-- name: admit
+-- Runs that were created take their place in the queue.
+UPDATE runs SET status = 'pending' WHERE id = ANY($1) AND status = 'created' RETURNING id, entrypoint;
+
+-- name: unfinished_of_batch
+-- How many runs of a batch have not ended.
+SELECT count(*) FROM runs WHERE batch_id = $1 AND outcome IS NULL;
 
 -- name: await_run
 -- From now on somebody waits for the run: its end is told. The answer is whether it has come already.

@@ -6,6 +6,7 @@ neither remove it, nor return it, nor keep it alive.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -23,6 +24,8 @@ from assay.db import Transaction
 from assay.engine.statements import SQL
 
 SHARED_ENTRYPOINT = "runs"
+BACKGROUND_PRIORITY = -1
+"""Of runs that nobody waits for: they are taken when no other one is due."""
 _WAKE_UP = jsontext.dump(
     {
         "channel": "ch_pgqueuer",
@@ -54,6 +57,21 @@ async def enqueue(tx: Transaction, run_id: str, entrypoint: str) -> None:
     """
     queries = Queries(AsyncpgDriver(cast("Any", tx.connection)), _ENVIRONMENT, _QUEUE, _SCHEDULES)
     await queries.enqueue(entrypoint, run_id.encode(), dedupe_key=run_id)
+    tx.notify_after_commit(_SETTINGS.channel, _WAKE_UP)
+
+
+async def admit(tx: Transaction, run_ids: Sequence[str]) -> None:
+    """Queue runs that were created, behind those that somebody waits for; what left that state stays as it is."""
+    rows = await tx.fetch(SQL["admit"], list(run_ids))
+    if not rows:
+        return
+    queries = Queries(AsyncpgDriver(cast("Any", tx.connection)), _ENVIRONMENT, _QUEUE, _SCHEDULES)
+    await queries.enqueue(
+        [row["entrypoint"] for row in rows],
+        [row["id"].encode() for row in rows],
+        [BACKGROUND_PRIORITY] * len(rows),
+        dedupe_key=[row["id"] for row in rows],
+    )
     tx.notify_after_commit(_SETTINGS.channel, _WAKE_UP)
 
 

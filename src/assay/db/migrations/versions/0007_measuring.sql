@@ -121,6 +121,9 @@ CREATE INDEX experiments_by_time ON experiments (organization_id, automation_id,
 CREATE INDEX experiments_by_version ON experiments (organization_id, version_id, completed_at DESC);
 CREATE INDEX experiments_open ON experiments (created_at) WHERE status <> 'completed';
 
+-- What an experiment still waits for.
+CREATE INDEX runs_unfinished_by_batch ON runs (batch_id) WHERE batch_id IS NOT NULL AND outcome IS NULL;
+
 -- A run of an example: what it is graded by, and how that ended. Alone, or as part of an experiment.
 CREATE TABLE example_runs (
     run_id              text PRIMARY KEY,
@@ -133,9 +136,9 @@ CREATE TABLE example_runs (
     evaluator_set_id    text,
     position            integer NOT NULL,
     repeat              integer NOT NULL DEFAULT 1,
+    verdict             text CHECK (verdict IN ('pass', 'fail', 'error', 'ungraded')),   -- null until it was graded
     score               double precision,
-    passed              boolean,
-    graded_at           timestamptz
+    passed              boolean
 );
 CREATE INDEX example_runs_by_experiment ON example_runs (experiment_id, position) WHERE experiment_id IS NOT NULL;
 CREATE INDEX example_runs_by_example ON example_runs (organization_id, example_id, run_id DESC);
