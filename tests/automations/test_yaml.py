@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.automations.parsing import parse_yaml
+from assay.yamltext import parse_yaml
 
 
 def value_of(text: str) -> Any:

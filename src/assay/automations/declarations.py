@@ -5,12 +5,11 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from assay.automations.conformance import conforming
 from assay.automations.errors import IssueCode
-from assay.automations.findings import Findings, did_you_mean
+from assay.automations.findings import Findings
 from assay.automations.inputs import INPUT_TYPES, InputContract
-from assay.automations.parsing import Path
 from assay.automations.shape import InputShape, NestedShape
+from assay.yamltext import Path, conforming, did_you_mean
 
 
 def read_inputs(raw_inputs: Sequence[JsonValue], findings: Findings) -> InputContract | None:

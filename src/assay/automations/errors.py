@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from assay.errors import AssayError, ConflictError, ErrorKind, InvalidValueError, Issue, NotFoundError
+from assay.yamltext import YamlCode
 
 
 class IssueCode(StrEnum):
     """What an issue in a workflow file is about. Stable: tools and people match on them."""
 
-    YAML_SYNTAX = "yaml_syntax"
-    YAML_TAG = "yaml_tag"
-    YAML_LIMIT = "yaml_limit"
-    DUPLICATE_KEY = "duplicate_key"
-    UNKNOWN_KEY = "unknown_key"
-    MISSING_KEY = "missing_key"
-    INVALID_VALUE = "invalid_value"
+    YAML_SYNTAX = YamlCode.YAML_SYNTAX
+    YAML_TAG = YamlCode.YAML_TAG
+    YAML_LIMIT = YamlCode.YAML_LIMIT
+    DUPLICATE_KEY = YamlCode.DUPLICATE_KEY
+    UNKNOWN_KEY = YamlCode.UNKNOWN_KEY
+    MISSING_KEY = YamlCode.MISSING_KEY
+    INVALID_VALUE = YamlCode.INVALID_VALUE
     INVALID_NAME = "invalid_name"
     INVALID_VERSION = "invalid_version"
     INVALID_DEFAULT = "invalid_default"

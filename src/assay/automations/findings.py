@@ -1,53 +1,17 @@
-"""How issues are collected: each with its path, its place in the text, and what may have been meant."""
+"""What is found in a workflow file: its issues, and the files beside it that it names."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
-from assay.automations.errors import IssueCode
-from assay.automations.parsing import Document, Path, dotted
-from assay.automations.yaml_tokens import Position
-from assay.errors import Issue, Severity
+from assay import yamltext
+from assay.errors import Issue
+from assay.yamltext import Document, Path
 
 
-class Findings:
-    """The issues found so far in one document."""
+class Findings(yamltext.Findings):
+    """The issues found so far in one workflow file."""
 
     def __init__(self, document: Document, issues: Iterable[Issue] = ()) -> None:
         """Go on from issues found while parsing."""
-        self.document = document
-        self._issues = list(issues)
-
-    def report(
-        self,
-        path: Path,
-        message: str,
-        code: str = IssueCode.INVALID_VALUE,
-        *,
-        hint: str | None = None,
-        severity: Severity = "error",
-        position: Position | None = None,
-    ) -> None:
-        """Add an issue about the value at `path`; without a position, the place of that value is given.
-
-        Unknown, missing and repeated keys are shown where the key, or what should hold it, stands.
-        """
-        about_key = code in {IssueCode.UNKNOWN_KEY, IssueCode.MISSING_KEY}
-        locate = self.document.key_position if about_key else self.document.value_position
-        line, column = position or locate(path)
-        self._issues.append(Issue(dotted(path), message, code, severity, hint, line, column))
-
-    @property
-    def issues(self) -> tuple[Issue, ...]:
-        """All issues in the order of the text."""
-        return tuple(sorted(self._issues, key=lambda issue: (issue.line or 0, issue.column or 0)))
-
-    @property
-    def has_errors(self) -> bool:
-        """Whether any issue is more than a warning."""
-        return any(issue.severity == "error" for issue in self._issues)
-
-
-def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
-    """Name the choice that looks most like a word, or None when none does."""
-    closest = get_close_matches(word, list(choices), n=1, cutoff=0.6)
-    return f"Did you mean {closest[0]!r}?" if closest else None
+        super().__init__(document, issues)
+        self.named_files: list[tuple[Path, str]] = []
+        """Files beside the workflow that it names, each with the place where it does."""

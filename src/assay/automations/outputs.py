@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from assay import expressions, steps
-from assay.automations.parsing import Path
 from assay.automations.scoping import is_template, templates_in
+from assay.yamltext import Path
 
 WHOLE = "<root>"
 """The field of an output that is one template."""

@@ -2,11 +2,10 @@
 
 from pydantic import JsonValue
 
-from assay.automations.conformance import conforming
-from assay.automations.findings import Findings, did_you_mean
-from assay.automations.parsing import Path
+from assay.automations.findings import Findings
 from assay.automations.shape import RetryShape
 from assay.steps import RetryPolicy
+from assay.yamltext import Path, conforming, did_you_mean
 
 
 def check_retry(raw: JsonValue, path: Path, findings: Findings, *, may_inherit: bool) -> None:

@@ -9,9 +9,9 @@ from pydantic import JsonValue
 
 from assay import expressions, steps
 from assay.automations.errors import IssueCode
-from assay.automations.findings import Findings, did_you_mean
-from assay.automations.parsing import Path
+from assay.automations.findings import Findings
 from assay.expressions import Reference
+from assay.yamltext import Path, did_you_mean
 
 _ROOTS = ("input", "steps", "env")
 _STEP_MEMBERS = ("output", "status")

@@ -6,15 +6,14 @@ from typing import Any, cast
 from pydantic import JsonValue
 
 from assay import steps
-from assay.automations.conformance import conforming, value_at
 from assay.automations.errors import IssueCode
-from assay.automations.findings import Findings, did_you_mean
+from assay.automations.findings import Findings
 from assay.automations.names import step_name_problem
-from assay.automations.parsing import Path
 from assay.automations.retries import check_retry, retry_policy
 from assay.automations.scoping import Scope, check_template, is_template, templates_in
 from assay.automations.shape import StepShape
 from assay.steps import Block, BlockShape, Step, StepSpec
+from assay.yamltext import Path, conforming, did_you_mean, value_at
 
 _BESIDE = frozenset({"type", "name", "description", "if", "timeout"})
 _LEAF_KEYS = (*_BESIDE, "retry", "with")

@@ -4,18 +4,17 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
-from assay.automations.conformance import conforming
 from assay.automations.declarations import read_inputs
 from assay.automations.definition import ParsedWorkflow, TriggerDefaults, WorkflowDefinition, WorkflowSettings
 from assay.automations.errors import IssueCode
-from assay.automations.findings import Findings, did_you_mean
+from assay.automations.findings import Findings
 from assay.automations.names import precedence, slug_problem
 from assay.automations.outputs import output_schema, output_sources
-from assay.automations.parsing import Path, parse_yaml
 from assay.automations.retries import check_retry, retry_policy
 from assay.automations.scoping import Scope, check_template, templates_in
 from assay.automations.shape import SettingsShape, TriggerShape, WorkflowShape
 from assay.automations.step_building import build_steps
+from assay.yamltext import Path, conforming, did_you_mean, parse_yaml
 
 _TRIGGERS = ("manual", "api", "email", "cron")
 _NOT_YET = frozenset({"email", "cron"})

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import JsonValue
 from ruamel.yaml import YAMLError
 
-from assay.automations.errors import IssueCode
-from assay.automations.yaml_scalars import plain_value
-from assay.automations.yaml_tokens import Position, Token, tokens
 from assay.errors import Issue
+from assay.yamltext.codes import YamlCode
+from assay.yamltext.scalars import plain_value
+from assay.yamltext.tokens import Position, Token, tokens
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 20_000
@@ -87,7 +87,7 @@ def parse_yaml(text: str) -> tuple[Document | None, list[Issue]]:
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
         message = f"The file has {size:,} bytes; {MAX_BYTES:,} are allowed."
-        return None, [Issue("<root>", message, IssueCode.YAML_LIMIT, line=1, column=1)]
+        return None, [Issue("<root>", message, YamlCode.YAML_LIMIT, line=1, column=1)]
     builder = _Builder(text)
     try:
         value = builder.document()
@@ -104,7 +104,7 @@ def dotted(path: Path) -> str:
 
 
 class _RefusedError(Exception):
-    def __init__(self, message: str, code: IssueCode, position: Position, hint: str | None = None) -> None:
+    def __init__(self, message: str, code: YamlCode, position: Position, hint: str | None = None) -> None:
         super().__init__(message)
         self.issue = Issue("<root>", message, code, hint=hint, line=position.line, column=position.column)
 
@@ -128,11 +128,11 @@ class _Builder:
         first = next((token for token in stream if token.kind != "document"), None)
         if first is None:
             message = "The file is empty."
-            raise _RefusedError(message, IssueCode.YAML_SYNTAX, Position(1, 1))
+            raise _RefusedError(message, YamlCode.YAML_SYNTAX, Position(1, 1))
         value = self._value(first, stream, ())
         for token in stream:
             message = "The file holds more than one document."
-            raise _RefusedError(message, IssueCode.YAML_SYNTAX, token.position, "Remove the line `---`.")
+            raise _RefusedError(message, YamlCode.YAML_SYNTAX, token.position, "Remove the line `---`.")
         return value
 
     def _recorded(self, stream: Iterator[Token]) -> Iterator[Token]:
@@ -160,7 +160,7 @@ class _Builder:
         anchored = self._anchors.get(token.anchor or "")
         if anchored is None:
             message = f"There is no complete anchor &{token.anchor} before this alias."
-            raise _RefusedError(message, IssueCode.YAML_SYNTAX, token.position)
+            raise _RefusedError(message, YamlCode.YAML_SYNTAX, token.position)
         replayed = iter(anchored)
         self._replaying = True
         value = self._content(next(replayed), replayed, path)
@@ -172,7 +172,7 @@ class _Builder:
     def _content(self, token: Token, stream: Iterator[Token], path: Path) -> JsonValue:
         if token.tag is not None:
             tag = token.tag.replace("tag:yaml.org,2002:", "!!", 1)
-            self._report(f"Tags such as {tag} are not allowed.", IssueCode.YAML_TAG, path, token)
+            self._report(f"Tags such as {tag} are not allowed.", YamlCode.YAML_TAG, path, token)
         if token.kind == "scalar":
             return self._scalar(token, path)
         return self._mapping(stream, path) if token.kind == "mapping" else self._sequence(stream, path)
@@ -185,7 +185,7 @@ class _Builder:
             key = self._key(token)
             inner = (*path, key)
             if key in mapping:
-                self._report(f"The key {key!r} stands here twice.", IssueCode.DUPLICATE_KEY, inner, token)
+                self._report(f"The key {key!r} stands here twice.", YamlCode.DUPLICATE_KEY, inner, token)
                 self._pass_over(stream, len(inner))
                 continue
             self.keys[inner] = token.position
@@ -195,10 +195,10 @@ class _Builder:
     def _key(self, token: Token) -> str:
         if token.kind != "scalar":
             message = "A key must be a plain word."
-            raise _RefusedError(message, IssueCode.YAML_SYNTAX, token.position)
+            raise _RefusedError(message, YamlCode.YAML_SYNTAX, token.position)
         if _UNSTORABLE.search(token.value):
             message = "A key holds a character that cannot be stored (NUL or half of a surrogate pair)."
-            raise _RefusedError(message, IssueCode.INVALID_VALUE, token.position)
+            raise _RefusedError(message, YamlCode.INVALID_VALUE, token.position)
         return token.value
 
     def _sequence(self, stream: Iterator[Token], path: Path) -> JsonValue:
@@ -226,13 +226,13 @@ class _Builder:
             try:
                 value = plain_value(token.value)
             except ValueError as error:
-                self._report(str(error), IssueCode.INVALID_VALUE, path, token)
+                self._report(str(error), YamlCode.INVALID_VALUE, path, token)
                 return None
         if isinstance(value, str):
             self.scalars[path] = self._written(token)
             if _UNSTORABLE.search(value):
                 message = "The text holds a character that cannot be stored (NUL or half of a surrogate pair)."
-                self._report(message, IssueCode.INVALID_VALUE, path, token)
+                self._report(message, YamlCode.INVALID_VALUE, path, token)
         return value
 
     def _written(self, token: Token) -> Scalar:
@@ -247,12 +247,12 @@ class _Builder:
         self._count += 1
         if self._count > MAX_VALUES:
             message = f"The file holds more than {MAX_VALUES:,} values, aliases counted as often as they are used."
-            raise _RefusedError(message, IssueCode.YAML_LIMIT, token.position)
+            raise _RefusedError(message, YamlCode.YAML_LIMIT, token.position)
         if depth > MAX_DEPTH:
             message = f"The file is nested deeper than {MAX_DEPTH} levels."
-            raise _RefusedError(message, IssueCode.YAML_LIMIT, token.position)
+            raise _RefusedError(message, YamlCode.YAML_LIMIT, token.position)
 
-    def _report(self, message: str, code: IssueCode, path: Path, token: Token) -> None:
+    def _report(self, message: str, code: YamlCode, path: Path, token: Token) -> None:
         line, column = token.position
         self.issues.append(Issue(dotted(path), message, code, line=line, column=column))
 
@@ -267,7 +267,7 @@ def _syntax_issue(error: YAMLError, text: str) -> Issue:
     context = getattr(error, "context", None)
     message = f"{problem} ({context})" if context else str(problem)
     hint = "Indent with blanks." if "\\t" in message else None
-    return Issue("<root>", message, IssueCode.YAML_SYNTAX, hint=hint, line=position.line, column=position.column)
+    return Issue("<root>", message, YamlCode.YAML_SYNTAX, hint=hint, line=position.line, column=position.column)
 
 
 def _position_of(offset: int, text: str) -> Position:

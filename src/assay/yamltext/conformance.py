@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypeVar, cast
 from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
-from assay.automations.errors import IssueCode
-from assay.automations.findings import Findings, did_you_mean
-from assay.automations.parsing import Path
+from assay.yamltext.codes import YamlCode
+from assay.yamltext.findings import Findings, did_you_mean
+from assay.yamltext.reading import Path
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -106,9 +106,9 @@ def _report(model: type[BaseModel], path: Path, place: Path, together: list[Erro
     last = str(place[-1]) if place else "<root>"
     if kind == "extra_forbidden":
         hint = did_you_mean(last, _keys(model, len(place) == 1))
-        findings.report((*path, *place), f"There is no key {last!r} here.", IssueCode.UNKNOWN_KEY, hint=hint)
+        findings.report((*path, *place), f"There is no key {last!r} here.", YamlCode.UNKNOWN_KEY, hint=hint)
     elif kind == "missing":
-        findings.report((*path, *place), f"The key {last!r} is missing.", IssueCode.MISSING_KEY)
+        findings.report((*path, *place), f"The key {last!r} is missing.", YamlCode.MISSING_KEY)
     else:
         phrases = dict.fromkeys(_phrase(details["msg"]) for details in together)
         findings.report((*path, *place), f"{last}: {', or '.join(phrases)}.")
