@@ -18,6 +18,7 @@ from assay.files.names import content_type_of, download_headers, safe_filename, 
 from assay.files.spool import Spool
 from assay.files.store import (
     add_artifacts,
+    add_artifacts_of,
     by_ids,
     copy_artifacts,
     create,
@@ -43,6 +44,7 @@ __all__ = [
     "StoredFileNotFoundError",
     "ZipTooLargeError",
     "add_artifacts",
+    "add_artifacts_of",
     "by_ids",
     "content_type_of",
     "copy_artifacts",

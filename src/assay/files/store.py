@@ -7,7 +7,7 @@ new one is visible to whoever deletes bytes).
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
 
 from assay import clock, ids
@@ -20,7 +20,7 @@ _FILE = "id, filename, content_type, size, sha256, purpose, created_by, created_
 _ARTIFACT = "path, name, role, step_name, content_type, size, sha256"
 
 # Everything that refers to bytes by their hash. Each table has an index on (organization_id, sha256).
-_REFERRING_TABLES = ("files", "run_artifacts")
+_REFERRING_TABLES = ("files", "run_artifacts", "automation_version_files")
 
 _BLOB_LOCKS = 0x626C6F62  # "blob": the namespace of advisory locks on hashes
 
@@ -116,20 +116,28 @@ async def add_artifacts(tx: Transaction, organization_id: str, run_id: str, arti
     Raises:
         InvalidArtifactPathError: a path is none.
     """
-    by_path = {artifact.path: artifact for artifact in map(_safe, artifacts)}
-    if not by_path:
+    await add_artifacts_of(tx, organization_id, {run_id: artifacts})
+
+
+async def add_artifacts_of(tx: Transaction, organization_id: str, artifacts: Mapping[str, Iterable[Artifact]]) -> None:
+    """Do the same for several runs at once: artifacts by run id."""
+    rows = {
+        (run_id, artifact.path): (run_id, *astuple(artifact))
+        for run_id, of_run in artifacts.items()
+        for artifact in map(_safe, of_run)
+    }
+    if not rows:
         return
-    columns = zip(*map(astuple, by_path.values()), strict=True)
+    columns = zip(*rows.values(), strict=True)
     await tx.execute(
         f"""INSERT INTO run_artifacts (organization_id, run_id, {_ARTIFACT})
-            SELECT $1, $2, * FROM unnest(
+            SELECT $1, * FROM unnest($2::text[],
                 $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[])
             ON CONFLICT (run_id, path) DO UPDATE SET
                 name = excluded.name, role = excluded.role, step_name = excluded.step_name,
                 content_type = excluded.content_type, size = excluded.size, sha256 = excluded.sha256
             WHERE run_artifacts.organization_id = excluded.organization_id""",
         organization_id,
-        run_id,
         *map(list, columns),
     )
 

@@ -1,6 +1,7 @@
 """One execution of an exact version: starting, waiting, reading, cancelling, repeating, removing."""
 
 from assay.engine import RunStatus
+from assay.runs.batches import ExampleStart, create_batch
 from assay.runs.comparison import Difference, StepComparison, compare_steps, differences
 from assay.runs.deletion import delete_expired, delete_run
 from assay.runs.errors import (
@@ -31,7 +32,7 @@ from assay.runs.model import (
 )
 from assay.runs.rerunning import rerun, run_to_repeat
 from assay.runs.starting import IdempotencyKey, StartRequest, check_trigger, new_run_id, replayed, start
-from assay.runs.step_context import Services
+from assay.runs.step_context import Ended, Grader, Services
 from assay.runs.store import count_in_flight, forget_old_idempotency_keys, get, get_input
 from assay.runs.timeline import Event, timeline
 from assay.runs.workflow_execution import TimeLimits
@@ -42,9 +43,12 @@ __all__ = [
     "AutomationDisabledError",
     "Chosen",
     "Difference",
+    "Ended",
     "Event",
+    "ExampleStart",
     "Executor",
     "Failure",
+    "Grader",
     "IdempotencyConflictError",
     "IdempotencyKey",
     "InvalidCursorError",
@@ -69,6 +73,7 @@ __all__ = [
     "check_trigger",
     "compare_steps",
     "count_in_flight",
+    "create_batch",
     "delete_expired",
     "delete_run",
     "differences",

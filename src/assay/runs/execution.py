@@ -1,5 +1,6 @@
 """Which executor runs which kind of automation."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from assay import automations, engine
@@ -21,6 +22,12 @@ class Executor:
         Raises:
             SupersededError: another worker holds the run now.
         """
+        outcome = await self._executed(claim, journal)
+        if claim.example_id is None or self.services.grader is None or isinstance(outcome, engine.Suspended):
+            return outcome
+        return dataclasses.replace(outcome, attachment=await self.services.grader(claim, outcome))
+
+    async def _executed(self, claim: engine.Claim, journal: engine.Journal) -> engine.Outcome:
         if claim.kind != "workflow":
             return engine.Failed("kind_unknown", f"This server cannot run automations of the kind {claim.kind!r}.")
         try:

@@ -82,6 +82,19 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchRun:
+    """A run of an example as it is written: rejected, if there is a failure already."""
+
+    id: str
+    example_id: str
+    example_name: str
+    input: Mapping[str, JsonValue]
+    artifacts: Sequence[Artifact]
+    overrides: JsonValue
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """A run as lists show it: no payload."""
 
@@ -116,6 +129,8 @@ class RunSummary:
     previous_run_id: str | None
     next_run_id: str | None
     next_run_status: str | None
+    score: float | None
+    passed: bool | None
 
     @property
     def duration_ms(self) -> int | None:

@@ -7,16 +7,21 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pydantic import JsonValue
 
-from assay import clock, db, documents, engine, files, providers, sandbox, steps
+from assay import automations, clock, db, documents, engine, files, providers, sandbox, steps
 from assay.outgoing import Outgoing
 from assay.runs.children import Chooser, read_child, start_child
 
 Invoke = Callable[[str, JsonValue], Awaitable[JsonValue]]
+Reaching = Callable[[], Awaitable[Outgoing]]
 RunBlock = Callable[[str, steps.ScopeEntry, Mapping[str, JsonValue]], Awaitable[steps.BlockResult]]
+
+Ended = engine.Completed | engine.Failed | engine.Cancelled
+Grader = Callable[[engine.Claim, Ended], Awaitable[engine.Attachment | None]]
+"""Judges how the run of an example ended; what it returns is written together with that end."""
 
 MAX_ARTIFACT_BYTES = 256 * 1024**2
 HELD_WAIT_SECONDS = 1.0
@@ -39,6 +44,7 @@ class Services:
     chooser: Chooser
     outgoing: Outgoing = field(default_factory=Outgoing)
     mail_server: steps.MailServer | None = None
+    grader: Grader | None = None
 
 
 @dataclass(slots=True)
@@ -51,7 +57,10 @@ class StepRunContext:
     step_key: str
     block_runner: RunBlock
     invoker: Invoke
+    reaching: Reaching
     default_model: str | None
+    version_id: str
+    """Of the workflow that the step stands in; another than the run's where that one is called inline."""
     began_at: datetime
     resources: ExitStack
     usage: dict[str, float] = field(default_factory=dict[str, float])
@@ -78,10 +87,9 @@ class StepRunContext:
         """Where scripts of strangers run."""
         return self.services.sandbox
 
-    @property
-    def outgoing(self) -> Outgoing:
-        """Sends HTTP requests, to where this run may send them."""
-        return self.services.outgoing
+    async def outgoing(self) -> Outgoing:
+        """Return what sends HTTP requests, to where this run may send them."""
+        return await self.reaching()
 
     @property
     def mail_server(self) -> steps.MailServer | None:
@@ -122,6 +130,20 @@ class StepRunContext:
         target = self._local_path(path)
         await self.services.blobs.fetch_to(found.sha256, target)
         return steps.LocalFile(target, found.name, found.content_type, found.size)
+
+    async def open_version_file(self, path: str) -> steps.LocalFile:
+        """Fetch a file that was pushed beside the workflow's text."""
+        try:
+            found = await self.services.database.when_available(
+                lambda tx: automations.version_file(tx, self.claim.organization_id, self.version_id, path)
+            )
+        except automations.VersionFileNotFoundError as error:
+            message = f"This version of the workflow has no file {path[:200]!r} beside it."
+            hint = "Push it with the workflow: `assay workflow push` sends every file that the workflow names."
+            raise steps.StepError("file_required", message, category="not_found", hint=hint) from error
+        target = self._local_path(f"{self.version_id}/{path}")
+        await self.services.blobs.fetch_to(found.sha256, target)
+        return steps.LocalFile(target, PurePosixPath(found.path).name, found.content_type, found.size)
 
     def _local_path(self, path: str) -> Path:
         if self._folder is None:

@@ -7,6 +7,8 @@ from datetime import datetime
 from assay import db, engine, jsontext
 from assay.files import Artifact
 from assay.runs.model import (
+    BatchRun,
+    Chosen,
     Failure,
     NewRun,
     Person,
@@ -30,19 +32,39 @@ WITH created AS (
 INSERT INTO run_inputs (run_id, organization_id, input, overrides, metadata) VALUES ($1, $2, $19, $20, $21)
 """
 
+_CREATE_BATCH = """
+WITH given AS (
+    SELECT * FROM json_to_recordset($1::json) AS row (id text, example_id text, example_name text,
+        sample_rank double precision, input json, overrides json, failure json)
+), created AS (
+    INSERT INTO runs (id, organization_id, automation_id, kind, version_id, version_label, requested_ref,
+        version_reason, mode, root_run_id, batch_id, example_id, example_name, trigger_type, triggered_by, sample_rank,
+        status, completed_at, error, entrypoint, awaited)
+    SELECT id, $2, $3, $4, $5, $6, $7, $8, 'eval', id, $9, example_id, example_name, 'eval', $10, sample_rank,
+        CASE WHEN failure IS NULL THEN 'created' ELSE 'rejected' END,
+        CASE WHEN failure IS NOT NULL THEN clock_timestamp() END, left(failure->>'message', 2000), $11, false
+    FROM given
+), results AS (
+    INSERT INTO run_results (run_id, organization_id, failure)
+    SELECT id, $2, failure FROM given WHERE failure IS NOT NULL
+)
+INSERT INTO run_inputs (run_id, organization_id, input, overrides) SELECT id, $2, input, overrides FROM given
+"""
+
 _JOINED = """
 SELECT r.id, r.kind, r.status, r.mode, r.automation_id, a.slug AS automation_slug, a.name AS automation_name,
        current.label AS current_version, r.version_id, r.version_label, r.requested_ref, r.version_reason,
        r.routing_key, r.parent_run_id, r.root_run_id, r.batch_id, r.example_id, r.example_name, r.trigger_type,
        r.triggered_by, person.name AS person_name, person.email AS person_email, r.sample_rank, r.created_at,
        r.started_at, r.completed_at, r.cancel_requested_at, r.schema_valid, r.error, r.retry_number,
-       r.previous_run_id, r.next_run_id, following.status AS next_run_status
+       r.previous_run_id, r.next_run_id, following.status AS next_run_status, graded.score, graded.passed
        {more}
 FROM {source} AS r
 JOIN automations a ON a.id = r.automation_id
 LEFT JOIN automation_versions current ON current.id = a.current_version_id
 LEFT JOIN users person ON person.id = r.triggered_by
 LEFT JOIN runs following ON following.id = r.next_run_id
+LEFT JOIN example_runs graded ON r.example_id IS NOT NULL AND graded.run_id = r.id
 {joins}
 """
 
@@ -124,6 +146,46 @@ async def create(tx: db.Transaction, run: NewRun, entrypoint: str) -> None:
         jsontext.dump_or_none(run.metadata),
         run.awaited,
     )
+
+
+async def create_batch(
+    tx: db.Transaction,
+    organization_id: str,
+    chosen: Chosen,
+    rows: Sequence[BatchRun],
+    batch_id: str | None,
+    triggered_by: str | None,
+    entrypoint: str,
+) -> None:
+    """Insert runs of examples with their input: created, or rejected where there is a failure."""
+    given = ",".join(_batch_row(organization_id, row) for row in rows)
+    await tx.execute(
+        _CREATE_BATCH,
+        f"[{given}]",
+        organization_id,
+        chosen.automation_id,
+        chosen.kind,
+        chosen.version_id,
+        chosen.version_label,
+        chosen.requested_ref,
+        chosen.reason,
+        batch_id,
+        triggered_by,
+        entrypoint,
+    )
+
+
+def _batch_row(organization_id: str, row: BatchRun) -> str:
+    # Payloads are written by themselves: within the whole they would be nested deeper than they may.
+    plain = {
+        "id": row.id,
+        "example_id": row.example_id,
+        "example_name": row.example_name,
+        "sample_rank": sample_rank(organization_id, row.id),
+        "failure": None if row.failure is None else _failure_values(row.failure),
+    }
+    overrides = jsontext.dump_or_none(row.overrides) or "null"
+    return f'{jsontext.dump(plain)[:-1]},"input":{jsontext.dump(row.input)},"overrides":{overrides}}}'
 
 
 async def claim_idempotency_key(
@@ -233,6 +295,16 @@ def _summary(row: db.Row) -> RunSummary:
         values["triggered_by"] = None
     values["status"] = engine.RunStatus(values["status"])
     return RunSummary(**{name: values[name] for name in RunSummary.__dataclass_fields__})
+
+
+def _failure_values(failure: Failure) -> dict[str, object]:
+    return {
+        "code": failure.code,
+        "message": failure.message,
+        "step": failure.step,
+        "category": failure.category,
+        "statusCode": failure.status_code,
+    }
 
 
 def _failure(text: str | None) -> Failure | None:

@@ -11,8 +11,9 @@ from typing import Any, cast
 import jsonschema_rs
 from pydantic import JsonValue, ValidationError
 
-from assay import automations, clock, engine, expressions, jsontext, steps
+from assay import access, automations, clock, engine, expressions, jsontext, steps
 from assay.errors import AssayError, ErrorKind
+from assay.outgoing import Outgoing
 from assay.runs.children import MAX_CALLS, checked_input, refuse_call
 from assay.runs.overrides import OverrideMode, merged, override_mode
 from assay.runs.payload_limits import check_config, check_held, output_text, traced
@@ -81,6 +82,8 @@ class _Attempt:
     effect: steps.Effect = steps.Effect.PURE
     context: StepRunContext | None = None
     tries: list[JsonValue] = field(default_factory=list[JsonValue])
+    usage: dict[str, float] = field(default_factory=dict[str, float])
+    """Of all its tries."""
     skipped_reason: str | None = None
     recorded: bool = False
     held_inside: int = 0
@@ -101,6 +104,10 @@ class WorkflowExecution:
     _current: _Attempt | None = None
     _held: int = 0
     _taken: frozenset[int] = frozenset()
+    _trying: dict[str, _Attempt] = field(default_factory=dict[str, _Attempt])
+    """Steps whose failed tries are committed, and that have not ended yet."""
+    _outgoing: Outgoing | None = None
+    _looking_up: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> engine.Outcome:
         """Execute what is not yet recorded and say how the run ended.
@@ -108,6 +115,13 @@ class WorkflowExecution:
         Raises:
             SupersededError: another worker holds the run now.
         """
+        outcome = await self._outcome()
+        if not isinstance(outcome, engine.Suspended):
+            for left in list(self._trying.values()):
+                await self._record(left, "cancelled")
+        return outcome
+
+    async def _outcome(self) -> engine.Outcome:
         self._taken = frozenset(record.execution_order for record in self.claim.recorded.values())
         place = _outermost(self.definition, cast("dict[str, JsonValue]", self.claim.input))
         whole = asyncio.timeout(self._time_left())
@@ -261,7 +275,11 @@ class WorkflowExecution:
         before = self.claim.recorded.get(key)
         if before is not None:
             self._order = max(self._order, before.execution_order + 1)
-            return _Attempt(spec, key, before.execution_order, place, before.started_at)
+            begun = _Attempt(spec, key, before.execution_order, place, before.started_at)
+            if before.attempts is not None:
+                begun.tries, begun.usage = jsontext.load(before.attempts), jsontext.load(before.usage) or {}
+                self._trying[key] = begun
+            return begun
         while self._order in self._taken:  # by a step beside this one, that an earlier delivery recorded
             self._order += 1
         self._order += 1
@@ -299,11 +317,17 @@ class WorkflowExecution:
                 attempt.tries.append(_failed_try(len(attempt.tries) + 1, began, error, decision, step))
                 if decision.delay is None:
                     raise
+                await self._keep_tries(attempt)
                 await self._pause(decision.delay)
                 continue
             if attempt.tries:
                 attempt.tries.append(_try(len(attempt.tries) + 1, began, "success"))
             return output
+
+    async def _keep_tries(self, attempt: _Attempt) -> None:
+        """Commit what was tried so far: a delivery after a crash goes on counting."""
+        self._trying[attempt.key] = attempt
+        await self.journal.record(self._row(attempt, "waiting"), commit=True)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -331,6 +355,7 @@ class WorkflowExecution:
             return await self._invoke(attempt, workflow, value)
 
         default_model = attempt.place.definition.default_model
+        version_id = attempt.place.callers[-1] if attempt.place.callers else self.claim.version_id
         return StepRunContext(
             self.services,
             self.claim,
@@ -338,10 +363,23 @@ class WorkflowExecution:
             attempt.key,
             run_block,
             invoke,
+            self._reaching,
             default_model,
+            version_id,
             attempt.started_at,
             resources,
+            attempt.usage,
         )
+
+    async def _reaching(self) -> Outgoing:
+        """Look up once what this run may reach: what the server allows everybody, and its organization's own list."""
+        async with self._looking_up:
+            if self._outgoing is None:
+                own = await self.services.database.when_available(
+                    lambda tx: access.allow_list(tx, self.claim.organization_id)
+                )
+                self._outgoing = self.services.outgoing.allowing(own)
+            return self._outgoing
 
     async def _invoke(self, attempt: _Attempt, workflow: str, value: JsonValue) -> JsonValue:
         """Run another workflow's steps in a scope of their own inside this run."""
@@ -405,10 +443,26 @@ class WorkflowExecution:
         output: str | None = None,
         error: steps.StepError | None = None,
     ) -> None:
+        record = self._row(attempt, status, output=output, error=error)
+        expensive = attempt.effect is not steps.Effect.PURE and not attempt.spec.blocks and status == "success"
+        attachment = attempt.context.attachment() if attempt.context and status == "success" else None
+        await self.journal.record(record, commit=expensive, attachment=attachment)
+        attempt.recorded = True
+        self._trying.pop(attempt.key, None)
+        self._add_usage(attempt.usage)
+
+    def _row(
+        self,
+        attempt: _Attempt,
+        status: engine.StepStatus,
+        *,
+        output: str | None = None,
+        error: steps.StepError | None = None,
+    ) -> engine.StepRecord:
         kind = steps.catalogue()[attempt.spec.type_name]
-        usage = attempt.context.usage if attempt.context else {}
-        config = {key: value for key, value in attempt.config.items() if key != "input"}
-        record = engine.StepRecord(
+        shown = kind.shown(attempt.config)
+        config = {key: value for key, value in shown.items() if key != "input"}
+        return engine.StepRecord(
             step_key=attempt.key,
             execution_order=attempt.order,
             name=attempt.spec.name,
@@ -418,19 +472,14 @@ class WorkflowExecution:
             completed_at=clock.now(),
             scope=_scope_text(attempt.place.stack),
             config=traced(None if kind.config_beside_type else config),
-            input=traced(attempt.config.get("input")),
+            input=traced(shown.get("input")),
             output=output,
             error=None if error is None else jsontext.dump(_error_json(error)),
-            usage=jsontext.dump_or_none(usage or None),
+            usage=jsontext.dump_or_none(attempt.usage or None),
             attempts=jsontext.dump_or_none(attempt.tries or None),
             skipped_reason=attempt.skipped_reason,
             override_mode=attempt.override,
         )
-        expensive = attempt.effect is not steps.Effect.PURE and not attempt.spec.blocks and status == "success"
-        attachment = attempt.context.attachment() if attempt.context and status == "success" else None
-        await self.journal.record(record, commit=expensive, attachment=attachment)
-        attempt.recorded = True
-        self._add_usage(usage)
 
     def _add_usage(self, usage: Mapping[str, float]) -> None:
         for name, amount in usage.items():
