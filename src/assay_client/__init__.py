@@ -6,6 +6,7 @@ with Client(api_key="asy_…") as client:
 """
 
 from assay_client.automations import Automations, Limits
+from assay_client.beside import FileBesideError, read_beside, write_beside
 from assay_client.client import DEFAULT_BASE_URL, Client
 from assay_client.errors import (
     ApiError,
@@ -37,6 +38,7 @@ __all__ = [
     "Client",
     "ConflictError",
     "ConnectionFailedError",
+    "FileBesideError",
     "FileSource",
     "Files",
     "ForbiddenError",
@@ -54,4 +56,6 @@ __all__ = [
     "UnexpectedAnswerError",
     "Upload",
     "WaitTimeoutError",
+    "read_beside",
+    "write_beside",
 ]

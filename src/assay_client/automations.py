@@ -1,6 +1,8 @@
 """Workflows and agents: the automations of an organization, their versions, triggers and limits."""
 
-from typing import Any, Literal, TypedDict
+import base64
+from collections.abc import Mapping
+from typing import IO, Any, Literal, TypedDict
 
 from assay_client.transport import Transport, segment
 
@@ -35,31 +37,42 @@ class Automations:
         """Return an automation with its `inputSchema` and `outputSchema`."""
         return self._transport.request("GET", _path(automation))
 
-    def create(self, yaml: str, *, activate: bool = True) -> dict[str, Any]:
-        """Make a workflow from its YAML; return `{automation, version}`.
+    def create(self, yaml: str, *, activate: bool = True, files: Mapping[str, bytes] | None = None) -> dict[str, Any]:
+        """Make a workflow from its YAML and the files it names, by their paths; return `{automation, version}`.
+
+        `read_beside` reads such files from the folder of the workflow.
 
         Raises:
             ConflictError: there is one of that name; `body["conflictingWorkflowId"]` is its id.
             InvalidRequestError: the YAML is not valid; `issues` lists everything that is wrong.
         """
-        return self._transport.request("POST", "/automations", body={"yaml": yaml, "activate": activate})
+        return self._transport.request("POST", "/automations", body=_push_body(yaml, activate, files))
 
     def versions(self, automation: str, *, limit: int | None = None, offset: int | None = None) -> dict[str, Any]:
         """Return a page `{data, total, limit, offset}` of versions, the highest first."""
         return self._transport.request("GET", _versions(automation), query={"limit": limit, "offset": offset})
 
     def version(self, automation: str, version_id: str) -> dict[str, Any]:
-        """Return one version with its `yaml`."""
+        """Return one version with its `yaml` and a list `files` of `{path, contentType, size, sha256}`."""
         return self._transport.request("GET", f"{_versions(automation)}/{segment(version_id)}")
 
-    def push_version(self, automation: str, yaml: str, *, activate: bool = True) -> dict[str, Any]:
+    def version_file(self, automation: str, version_id: str, path: str, to: IO[bytes]) -> int:
+        """Write the bytes of a version's file to an open file; return how many."""
+        place = "/".join(segment(part) for part in path.split("/"))
+        return self._transport.download(f"{_versions(automation)}/{segment(version_id)}/files/{place}", to)
+
+    def push_version(
+        self, automation: str, yaml: str, *, activate: bool = True, files: Mapping[str, bytes] | None = None
+    ) -> dict[str, Any]:
         """Add a version; without `activate` it is staged and serves nobody yet. Returns `{automation, version}`.
+
+        `files` as in `create`; those of other versions do not count.
 
         Raises:
             ConflictError: the version is there already, or not higher than all others.
             InvalidRequestError: the YAML is not valid.
         """
-        return self._transport.request("POST", _versions(automation), body={"yaml": yaml, "activate": activate})
+        return self._transport.request("POST", _versions(automation), body=_push_body(yaml, activate, files))
 
     def promote(self, automation: str, version_id: str) -> dict[str, Any]:
         """Make a version the current one, also an older one (a rollback). A second call changes nothing."""
@@ -78,6 +91,13 @@ class Automations:
     def set_limits(self, automation: str, changes: Limits) -> dict[str, Any]:
         """Change how many runs may be worked on at once, and after how many days finished runs are deleted."""
         return self._transport.request("PATCH", f"{_path(automation)}/limits", body=changes)
+
+
+def _push_body(yaml: str, activate: bool, files: Mapping[str, bytes] | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"yaml": yaml, "activate": activate}
+    if files:
+        body["files"] = {path: base64.b64encode(content).decode() for path, content in files.items()}
+    return body
 
 
 def _path(automation: str) -> str:

@@ -4,6 +4,7 @@ AssayClientError
 ├── InvalidBaseUrlError        the address is no http(s) URL
 ├── ConnectionFailedError      nothing answered, or the connection broke
 ├── UnexpectedAnswerError      something answered, but no assay server
+├── FileBesideError            a file cannot travel with a workflow (in `beside`)
 ├── WaitTimeoutError           the run was not finished in time; it goes on
 └── ApiError                   the server refused
     ├── InvalidRequestError    400

@@ -19,6 +19,7 @@ POLICY: Mapping[tuple[str, str], Scope | None] = {
     ("GET", "/automations/{automation_id}/versions"): "automations:read",
     ("POST", "/automations/{automation_id}/versions"): "automations:write",
     ("GET", "/automations/{automation_id}/versions/{version_id}"): "automations:read",
+    ("GET", "/automations/{automation_id}/versions/{version_id}/files/{path:path}"): "automations:read",
     ("POST", "/automations/{automation_id}/versions/{version_id}/promote"): "automations:write",
     ("PATCH", "/automations/{automation_id}/limits"): "automations:write",
     ("GET", "/keys"): "full_access",

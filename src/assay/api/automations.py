@@ -1,12 +1,14 @@
 """Automations, their versions, triggers and limits."""
 
+import asyncio
+from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
-from assay import access, automations
+from assay import access, automations, files
 from assay.api import parameters
 from assay.api.bodies import checked, read_json
 from assay.api.callers import Authorized, Here, Server
@@ -17,6 +19,8 @@ from assay.errors import AssayError, InvalidValueError, Issue
 router = APIRouter(tags=["automations"])
 
 MAX_PAGE = 100
+MAX_BASE64_BYTES = 36 * 1024**2
+"""What a push may have beyond other bodies: as much as the files of a version take in base64."""
 
 
 class PushBody(BaseModel):
@@ -26,6 +30,11 @@ class PushBody(BaseModel):
 
     yaml: str = Field(min_length=1, max_length=2**20, description="The workflow file.")
     activate: bool = Field(default=True, description="Make it current; false stages it.")
+    files: dict[str, str] = Field(
+        default={},
+        description="Files beside it that it names, such as templates: their bytes in base64 by their relative paths. "
+        "At most 50, of 10 MiB each and 25 MiB together.",
+    )
 
 
 class TriggersBody(BaseModel):
@@ -147,10 +156,25 @@ async def push_version(request: Request, automation_id: str, caller: Authorized,
 
 @router.get("/automations/{automation_id}/versions/{version_id}")
 async def get_version(automation_id: str, version_id: str, caller: Authorized, server: Here) -> Response:
-    """Read a version, by id, label or `latest`, with its file."""
+    """Read a version, by id, label or `latest`, with its text and what is known of the files beside it."""
     async with server.database.transaction() as tx:
         found = await automations.read_version(tx, caller.organization_id, automation_id, version_id)
-    return JsonResponse({**_version(found.version), "yaml": found.source})
+    carried = [_file(file) for file in found.files]
+    return JsonResponse({**_version(found.version), "yaml": found.source, "files": carried})
+
+
+@router.get("/automations/{automation_id}/versions/{version_id}/files/{path:path}")
+async def get_version_file(
+    automation_id: str, version_id: str, path: str, caller: Authorized, server: Here
+) -> Response:
+    """Send the bytes of a file that was pushed beside a version's text."""
+    async with server.database.transaction() as tx:
+        version = (await automations.read_version(tx, caller.organization_id, automation_id, version_id)).version
+        found = await automations.version_file(tx, caller.organization_id, version.id, path)
+    headers = files.download_headers(PurePosixPath(found.path).name, found.content_type)
+    return StreamingResponse(
+        await server.blobs.stream(found.sha256), headers={**headers, "Content-Length": str(found.size)}
+    )
 
 
 @router.post("/automations/{automation_id}/versions/{version_id}/promote")
@@ -162,9 +186,13 @@ async def promote_version(automation_id: str, version_id: str, caller: Authorize
 
 
 async def _push(request: Request, caller: access.Caller, server: Server, automation: str | None) -> Response:
-    body = checked(PushBody, await read_json(request, server.settings.max_json_bytes))
+    limit = server.settings.max_json_bytes
+    body = checked(PushBody, await read_json(request, limit, base64_limit=MAX_BASE64_BYTES))
+    given = await asyncio.to_thread(automations.read_files, server.blobs, body.files)
     async with server.database.transaction() as tx:
-        pushed = await automations.push(tx, caller, source=body.yaml, automation=automation, activate=body.activate)
+        pushed = await automations.push(
+            tx, caller, source=body.yaml, files=given, automation=automation, activate=body.activate
+        )
         definition = await automations.definition_of(tx, caller.organization_id, pushed.version.id)
     issues = [*pushed.issues, *await _model_issues(server, caller, definition)]
     content = {
@@ -236,6 +264,10 @@ def _version(found: automations.Version) -> dict[str, Any]:
         "contentHash": found.content_hash.hex(),
         "gitRef": found.git_ref,
     }
+
+
+def _file(found: automations.VersionFile) -> dict[str, Any]:
+    return {"path": found.path, "contentType": found.content_type, "size": found.size, "sha256": found.sha256}
 
 
 def _warning(issue: Issue) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import string
 from collections.abc import AsyncGenerator
 from typing import Any, NoReturn, TypeVar, cast
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from assay.errors import InvalidValueError, Issue, TooLargeError
 
 MAX_DEPTH = 100
+_BASE64 = f"{string.ascii_letters}{string.digits}+/=".encode()
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -51,15 +53,18 @@ async def chunks(request: Request, limit: int) -> AsyncGenerator[bytes]:
         yield chunk
 
 
-async def read_json(request: Request, limit: int, *, empty: JsonValue = None) -> Any:
-    """Read a JSON body; an absent one is `empty`.
+async def read_json(request: Request, limit: int, *, empty: JsonValue = None, base64_limit: int = 0) -> Any:
+    """Read a JSON body; an absent one is `empty`. Base64 in it may take `base64_limit` bytes more.
 
     Raises:
         UnsupportedBodyError: it calls itself something else.
         MalformedJsonError: it is not strict JSON.
         BodyTooLargeError: it is larger than `limit` bytes.
     """
-    raw = b"".join([chunk async for chunk in chunks(request, limit)])
+    raw = b"".join([chunk async for chunk in chunks(request, limit + base64_limit)])
+    # Text that is long costs little to read, brackets and commas cost a lot.
+    if base64_limit and len(raw.translate(None, _BASE64)) > limit:
+        raise _too_large(limit)
     if not raw.strip():
         if empty is None:
             message = "A JSON body is needed."

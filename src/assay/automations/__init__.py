@@ -14,6 +14,7 @@ from assay.automations.errors import (
     NoCurrentVersionError,
     StoredVersionError,
     VersionExistsError,
+    VersionFileNotFoundError,
     VersionNotFoundError,
     VersionNotIncreasingError,
     WorkflowNameConflictError,
@@ -30,16 +31,19 @@ from assay.automations.model import (
     RunTarget,
     Triggers,
     Version,
+    VersionFile,
     VersionText,
 )
 from assay.automations.triggers import set_triggers
 from assay.automations.validation import parse_workflow
+from assay.automations.version_files import FileProblem, NewFiles, read_files, version_file
 from assay.automations.versions import promote, push, read_version
 
 __all__ = [
     "AskedModel",
     "Automation",
     "AutomationNotFoundError",
+    "FileProblem",
     "InputContract",
     "InvalidInputError",
     "InvalidTargetError",
@@ -48,6 +52,7 @@ __all__ = [
     "Kind",
     "Limits",
     "NameMismatchError",
+    "NewFiles",
     "NoCurrentVersionError",
     "ParsedWorkflow",
     "Promoted",
@@ -58,6 +63,8 @@ __all__ = [
     "Triggers",
     "Version",
     "VersionExistsError",
+    "VersionFile",
+    "VersionFileNotFoundError",
     "VersionNotFoundError",
     "VersionNotIncreasingError",
     "VersionText",
@@ -73,9 +80,11 @@ __all__ = [
     "parse_workflow",
     "promote",
     "push",
+    "read_files",
     "read_version",
     "resolve_target",
     "set_limits",
     "set_triggers",
     "version_by_ref",
+    "version_file",
 ]

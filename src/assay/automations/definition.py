@@ -69,7 +69,11 @@ def _names(specs: Iterable[StepSpec]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class ParsedWorkflow:
-    """What reading a file gave. There is a definition unless one of the issues is an error."""
+    """What reading a file gave. There is a definition unless one of the issues is an error.
+
+    `files` are the paths of the files beside it that it names.
+    """
 
     definition: WorkflowDefinition | None
     issues: tuple[Issue, ...]
+    files: tuple[str, ...] = ()

@@ -29,6 +29,8 @@ class IssueCode(StrEnum):
     TEMPLATE_SYNTAX = "template_syntax"
     UNKNOWN_WORKFLOW = "unknown_workflow"
     CIRCULAR_CALL = "circular_call"
+    FILE_MISSING = "file_missing"
+    INVALID_FILE = "invalid_file"
     NO_EFFECT = "no_effect"
 
 
@@ -68,6 +70,10 @@ class AutomationNotFoundError(NotFoundError):
 
 class VersionNotFoundError(NotFoundError):
     """This automation has no such version."""
+
+
+class VersionFileNotFoundError(NotFoundError):
+    """This version has no such file."""
 
 
 class NoCurrentVersionError(ConflictError):

@@ -48,7 +48,7 @@ class Automation:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One immutable state of an automation; `content_hash` is the SHA-256 of its source."""
+    """One immutable state of an automation; `content_hash` covers its source and its files."""
 
     id: str
     automation_id: str
@@ -62,12 +62,23 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class VersionFile:
+    """A file that was pushed beside a version's text; `size` in bytes."""
+
+    path: str
+    sha256: str
+    size: int
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class VersionText:
-    """A version with what was pushed, and the same as plain JSON."""
+    """A version with what was pushed, and its text as plain JSON."""
 
     version: Version
     source: str
     document: JsonValue
+    files: tuple[VersionFile, ...]
 
 
 @dataclass(frozen=True, slots=True)

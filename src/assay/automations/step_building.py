@@ -192,6 +192,8 @@ def _check_configuration(
             return value is not None
         return is_template(value) and not (path and path[0] in step_type.literals)
 
+    for where, name in step_type.named_files(config):
+        findings.named_files.append(((*base, where), name))
     step = conforming(step_type, config, base, findings, exempt=is_exempt)
     for name in step_type.conditions & config.keys():
         _check_condition((*base, name), config[name], scope, findings)

@@ -1,5 +1,6 @@
 """The SQL about automations and their versions."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import JsonValue
@@ -13,6 +14,7 @@ from assay.automations.model import (
     Limits,
     Triggers,
     Version,
+    VersionFile,
     VersionText,
 )
 from assay.automations.names import Precedence
@@ -113,7 +115,7 @@ WHERE organization_id = $1 AND automation_id = $2 AND version_id = $3)
 INSERT_VERSION = """
 INSERT INTO automation_versions
     (id, organization_id, automation_id, kind, label, precedence, source, definition, content_hash, created_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, sha256(convert_to($7, 'UTF8')), $9)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
 FIND_VERSION = f"""
@@ -141,6 +143,21 @@ HIGHEST = """
 SELECT precedence FROM automation_versions
 WHERE organization_id = $1 AND automation_id = $2 AND precedence IS NOT NULL
 ORDER BY precedence DESC LIMIT 1
+"""
+
+INSERT_VERSION_FILE = """
+INSERT INTO automation_version_files (organization_id, version_id, path, sha256, size, content_type)
+VALUES ($1, $2, $3, $4, $5, $6)
+"""
+
+LIST_VERSION_FILES = """
+SELECT path, sha256, size, content_type FROM automation_version_files
+WHERE organization_id = $1 AND version_id = $2 ORDER BY path
+"""
+
+FIND_VERSION_FILE = """
+SELECT path, sha256, size, content_type FROM automation_version_files
+WHERE organization_id = $1 AND version_id = $2 AND path = $3
 """
 
 SOURCE = "SELECT source FROM automation_versions WHERE organization_id = $1 AND id = $2"
@@ -237,6 +254,7 @@ async def insert_version(
     precedence: Precedence,
     source: str,
     document: JsonValue,
+    content_hash: bytes,
     user_id: str | None,
 ) -> str:
     """Add a version and return its id."""
@@ -251,6 +269,7 @@ async def insert_version(
         list(precedence),
         source,
         jsontext.dump(document),
+        content_hash,
         user_id,
     )
     return version_id
@@ -265,7 +284,26 @@ async def find_version(tx: db.Transaction, organization_id: str, automation_id: 
 async def read_version(tx: db.Transaction, organization_id: str, version_id: str) -> VersionText | None:
     """Return the version with its text, or None."""
     row = await tx.fetch_one(READ_VERSION, organization_id, version_id)
-    return None if row is None else VersionText(_version(row), row["source"], jsontext.load(row["definition"]))
+    if row is None:
+        return None
+    files = await tx.fetch(LIST_VERSION_FILES, organization_id, version_id)
+    carried = tuple(VersionFile(**dict(file)) for file in files)
+    return VersionText(_version(row), row["source"], jsontext.load(row["definition"]), carried)
+
+
+async def insert_version_files(
+    tx: db.Transaction, organization_id: str, version_id: str, carried: Iterable[VersionFile]
+) -> None:
+    """Add the files of a version, for bytes that this transaction kept."""
+    for file in carried:
+        values = (file.path, file.sha256, file.size, file.content_type)
+        await tx.execute(INSERT_VERSION_FILE, organization_id, version_id, *values)
+
+
+async def find_version_file(tx: db.Transaction, organization_id: str, version_id: str, path: str) -> VersionFile | None:
+    """Return the file that a version has at a path, or None."""
+    row = await tx.fetch_one(FIND_VERSION_FILE, organization_id, version_id, path)
+    return None if row is None else VersionFile(**dict(row))
 
 
 async def list_versions(

@@ -14,6 +14,7 @@ from assay.automations.retries import check_retry, retry_policy
 from assay.automations.scoping import Scope, check_template, templates_in
 from assay.automations.shape import SettingsShape, TriggerShape, WorkflowShape
 from assay.automations.step_building import build_steps
+from assay.automations.version_files import FileProblem, check_named
 from assay.yamltext import Path, conforming, did_you_mean, parse_yaml
 
 _TRIGGERS = ("manual", "api", "email", "cron")
@@ -21,11 +22,12 @@ _NOT_YET = frozenset({"email", "cron"})
 _INERT_SETTINGS = ("retries", "retryDelay")
 
 
-def parse_workflow(text: str) -> ParsedWorkflow:
+def parse_workflow(text: str, *, file_problem: FileProblem | None = None) -> ParsedWorkflow:
     """Read a workflow file of up to 1 MiB and check all of it. Needs no server and no database.
 
     Never raises for bad text. Every issue has its path, code, line and column, in the order of the text; there is a
-    definition unless one of them is an error. The same text gives the same result.
+    definition unless one of them is an error. The same text gives the same result. `file_problem` is asked about each
+    file that the workflow names; without it they are taken to be there.
     """
     document, issues = parse_yaml(text)
     if document is None:
@@ -36,7 +38,10 @@ def parse_workflow(text: str) -> ParsedWorkflow:
         findings.report((), "A workflow is a mapping with name and steps.")
         return ParsedWorkflow(None, findings.issues)
     definition = _definition(raw, findings)
-    return ParsedWorkflow(None if findings.has_errors else definition, findings.issues)
+    if file_problem is not None:
+        check_named(findings, file_problem)
+    files = tuple(dict.fromkeys(name for _, name in findings.named_files))
+    return ParsedWorkflow(None if findings.has_errors else definition, findings.issues, files)
 
 
 def _definition(raw: Mapping[str, JsonValue], findings: Findings) -> WorkflowDefinition | None:

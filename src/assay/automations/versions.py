@@ -30,26 +30,34 @@ from assay.automations.model import (
 )
 from assay.automations.names import precedence
 from assay.automations.validation import parse_workflow
+from assay.automations.version_files import NewFiles, content_hash, problem_of
 from assay.errors import Issue
 
 
 async def push(
-    tx: db.Transaction, caller: access.Caller, *, source: str, automation: str | None = None, activate: bool = True
+    tx: db.Transaction,
+    caller: access.Caller,
+    *,
+    source: str,
+    files: NewFiles | None = None,
+    automation: str | None = None,
+    activate: bool = True,
 ) -> Pushed:
-    """Store a workflow file as a new version and, unless told otherwise, make it current.
+    """Store a workflow file, with the files beside it, as a new version and, unless told otherwise, make it current.
 
     Without `automation` (an id or name) a new one is made. A version that is not made current is staged: it can be
     run by name and promoted. Pushes to one automation wait for each other. The second push of the same file fails.
 
     Raises:
-        InvalidWorkflowError: the file has errors, or calls workflows that do not exist or lead back to it.
+        InvalidWorkflowError: the file has errors, names files that did not come along or are not acceptable, or
+            calls workflows that do not exist or lead back to it.
         WorkflowNameConflictError: a new automation was asked for and the name is taken.
         AutomationNotFoundError: the organization has no such automation.
         NameMismatchError: the file's name is not the automation's.
         VersionExistsError: there is a version with this label.
         VersionNotIncreasingError: there is a higher one.
     """
-    definition, issues = await _read(source)
+    definition, issues = await _read(source, files)
     wrong_calls = await call_issues(tx, caller.organization_id, definition)
     if wrong_calls:
         raise InvalidWorkflowError((*wrong_calls, *issues))
@@ -60,7 +68,7 @@ async def push(
         message = f"The file is named {definition.name!r} and this automation {target.slug!r}; a name never changes."
         raise NameMismatchError(message, field="name")
     await store.lock(tx, caller.organization_id, target.id)
-    version = await _add(tx, caller, target, definition, source)
+    version = await _add(tx, caller, target, definition, source, files)
     detail = {"automation": target.id, "label": version.label, "activated": activate}
     await _record(tx, caller, "version.pushed", version.id, detail)
     if activate:
@@ -113,10 +121,11 @@ async def _locked(tx: db.Transaction, automation: Automation) -> Automation:
     return await get(tx, automation.organization_id, automation.id)
 
 
-async def _read(source: str) -> tuple[WorkflowDefinition, tuple[Issue, ...]]:
-    parsed = await asyncio.to_thread(parse_workflow, source)
-    if parsed.definition is None:
-        raise InvalidWorkflowError(parsed.issues)
+async def _read(source: str, files: NewFiles | None) -> tuple[WorkflowDefinition, tuple[Issue, ...]]:
+    parsed = await asyncio.to_thread(parse_workflow, source, file_problem=problem_of(files))
+    wrong_files = files.issues if files else []
+    if parsed.definition is None or wrong_files:
+        raise InvalidWorkflowError((*wrong_files, *parsed.issues))
     return parsed.definition, parsed.issues
 
 
@@ -132,12 +141,18 @@ async def _create(tx: db.Transaction, caller: access.Caller, definition: Workflo
 
 
 async def _add(
-    tx: db.Transaction, caller: access.Caller, automation: Automation, definition: WorkflowDefinition, source: str
+    tx: db.Transaction,
+    caller: access.Caller,
+    automation: Automation,
+    definition: WorkflowDefinition,
+    source: str,
+    files: NewFiles | None,
 ) -> Version:
     label = definition.version
     rank = precedence(label)
     assert rank is not None, "validation lets no other label pass"
-    await _refuse_existing(tx, automation, label, source)
+    digest = content_hash(source, files.files.values() if files else ())
+    await _refuse_existing(tx, automation, label, digest)
     highest = await store.highest_precedence(tx, automation.organization_id, automation.id)
     if highest is not None and rank < highest:
         found = ".".join(str(part) for part in highest)
@@ -150,17 +165,19 @@ async def _add(
         precedence=rank,
         source=source,
         document=dict(definition.document),
+        content_hash=digest,
         user_id=caller.user_id,
     )
+    if files:
+        await files.keep(tx, automation.organization_id, version_id)
     return await version_by_ref(tx, automation.organization_id, automation, version_id)
 
 
-async def _refuse_existing(tx: db.Transaction, automation: Automation, label: str, source: str) -> None:
+async def _refuse_existing(tx: db.Transaction, automation: Automation, label: str, digest: bytes) -> None:
     existing = await store.find_version(tx, automation.organization_id, automation.id, label)
     if existing is None:
         return
-    stored = await store.read_source(tx, automation.organization_id, existing.id)
-    if stored == source:
+    if existing.content_hash == digest:
         message = f"The version {label} exists already, with this very content."
         raise VersionExistsError(message, field="version")
     message = f"The version {label} exists already, with other content."

@@ -1,8 +1,10 @@
 """`assay workflow`: from a file on this machine to a version on the server, and back."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +15,11 @@ from assay.cli.connection import automation_ref, connect
 from assay.cli.failure import Failure
 from assay.cli.options import AsJson, BaseUrl
 from assay.cli.workflow_file import Part, raised, with_version
+from assay.cli.workflow_folder import FilesBeside, write_pulled
 from assay_client import ApiError, Client, ConflictError
+
+if TYPE_CHECKING:
+    from assay.automations import ParsedWorkflow
 
 DEFAULT_FILE = Path("workflow.yaml")
 
@@ -30,14 +36,11 @@ def validate(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Check a workflow file; no server is needed.
+    """Check a workflow file and the files beside it that it names; no server is needed.
 
     Prints everything that is wrong, each with its place. Exits with 1 if it is not valid.
     """
-    # Step types bring their libraries along, which no other command here needs.
-    from assay import automations  # noqa: PLC0415
-
-    parsed = automations.parse_workflow(_read(path))
+    parsed = _parsed(_read(path), FilesBeside(path))
     issues = [asdict(issue) for issue in parsed.issues]
     if as_json:
         output.print_json({"valid": parsed.definition is not None, "issues": issues})
@@ -73,15 +76,17 @@ def push(
 ) -> None:
     """Store a workflow file as a new version, or as a new workflow if there is none of its name.
 
-    Prints the id of the workflow and the version.
+    Files beside it that it names, such as templates, are stored with it. Prints the id of the workflow and the version.
     """
     if set_version and bump:
         raise typer.BadParameter("--set-version and --bump exclude each other.")
     text = _read(file)
+    beside = _files_named(text, file)
     changed = with_version(text, set_version) if set_version else text
     with connect(base_url) as client:
         try:
-            pushed, changed = _push(client, changed, automation_ref(workflow) if workflow else None, activate, bump)
+            target = automation_ref(workflow) if workflow else None
+            pushed, changed = _push(client, changed, beside, target, activate, bump)
         except ApiError as error:
             raise _with_places(error, file) from error
     if changed != text:
@@ -100,17 +105,23 @@ def pull(
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the file of a version, exactly as it was pushed."""
+    """Print the file of a version, exactly as it was pushed; with --out, write the files beside it too."""
     name, _, version = workflow.partition("@")
     with connect(base_url) as client:
         found = client.automations.version(automation_ref(name), version or "latest")
+        beside = [str(file["path"]) for file in items(found, "files")]
+        contents = {path: _fetched(client, found, path) for path in beside} if out else {}
     if out is not None:
-        out.write_text(found["yaml"], encoding="utf-8")
+        write_pulled(out, found["yaml"], contents)
         output.say(f"{out}: version {found['version']}.")
+        for path in beside:
+            output.say(f"{out.parent / path}: beside it.")
     elif as_json:
         output.print_json(found)
     else:
         output.print_text(found["yaml"])
+        if beside:
+            output.say(f"With --out, {formats.count(len(beside), 'file')} beside it would be written too.")
 
 
 @app.command("list")
@@ -183,16 +194,43 @@ def _read(path: Path) -> str:
         raise Failure(f"{path} is not UTF-8.") from error
 
 
+def _parsed(text: str, beside: FilesBeside) -> "ParsedWorkflow":
+    # Step types bring their libraries along, which no other command here needs.
+    from assay import automations  # noqa: PLC0415
+
+    return automations.parse_workflow(text, file_problem=beside.problem)
+
+
+def _files_named(text: str, file: Path) -> Mapping[str, bytes]:
+    """Read the files beside a workflow that it names; all else that is wrong with it the server says better.
+
+    Raises:
+        Failure: one of them cannot be had; everything that is wrong has been printed.
+    """
+    beside = FilesBeside(file)
+    parsed = _parsed(text, beside)
+    if set(parsed.files) <= beside.contents.keys():
+        return beside.contents
+    raise _not_valid([asdict(issue) for issue in parsed.issues], file)
+
+
+def _fetched(client: Client, version: Json, path: str) -> bytes:
+    content = BytesIO()
+    client.automations.version_file(version["automationId"], version["id"], path, content)
+    return content.getvalue()
+
+
 def _push(
     client: Client,
     text: str,
+    files: Mapping[str, bytes],
     workflow: str | None,
     activate: bool,
     bump: Part | None,
 ) -> tuple[dict[str, Any], str]:
     if workflow is None:
         try:
-            return client.automations.create(text, activate=activate), text
+            return client.automations.create(text, activate=activate, files=files), text
         except ConflictError as error:
             # The server knows best whether the name is taken, also when two push at once.
             workflow = error.body.get("conflictingWorkflowId")
@@ -200,7 +238,7 @@ def _push(
                 raise
     if bump:
         text = with_version(text, raised(_highest(client, workflow), bump))
-    return client.automations.push_version(workflow, text, activate=activate), text
+    return client.automations.push_version(workflow, text, activate=activate, files=files), text
 
 
 def _highest(client: Client, workflow: str) -> str:
@@ -212,9 +250,13 @@ def _with_places(error: ApiError, file: Path) -> Exception:
     """Show the issues of a file as `validate` does; other refusals stay as they are."""
     if not any(issue.get("line") for issue in error.issues):
         return error
-    for issue in error.issues:
+    return _not_valid(error.issues, file)
+
+
+def _not_valid(issues: Sequence[Json], file: Path) -> Failure:
+    for issue in issues:
         output.print_value(issue_line(issue, file))
-    wrong = sum(1 for issue in error.issues if issue.get("severity") != "warning")
+    wrong = sum(1 for issue in issues if issue.get("severity") != "warning")
     return Failure(f"{file} is not valid: {formats.count(wrong, 'error')}.")
 
 

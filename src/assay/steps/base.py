@@ -249,6 +249,14 @@ class StepContext(Protocol):
             StepError: `file_required` when the value is no such reference or nothing lies there.
         """
         ...
+    async def open_version_file(self, path: str) -> LocalFile:
+        """Fetch a file that was pushed beside the workflow's text.
+
+        Raises:
+            StepError: `file_required` when the version has no such file.
+        """
+        ...
+
 
     def keep_artifact(self, name: str, content: bytes, *, role: str, content_type: str) -> str:
         """Keep bytes beside the run under `<role>/<step>/<name>`; return that path. Saved with the step's row."""
@@ -325,6 +333,12 @@ class Step(BaseModel):
         """Name the workflow that a raw configuration calls, for checks when it is pushed; most types call none."""
         del config
         return None
+    @classmethod
+    def named_files(cls, config: Mapping[str, JsonValue]) -> Sequence[tuple[str, str]]:
+        """List the files beside workflow.yaml that a raw configuration names: (field, path); only paths that may be."""
+        del config
+        return ()
+
 
     @classmethod
     def output_schema_of(cls, config: Mapping[str, JsonValue]) -> Mapping[str, Any] | None:

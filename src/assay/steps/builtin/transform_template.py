@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from pydantic import Field, JsonValue
 from typing_extensions import override
 
+from assay import files
 from assay.errors import AssayError
 from assay.steps.base import Effect, Step, StepContext
 from assay.steps.made_files import kept_file, refused, with_ending
@@ -19,6 +20,7 @@ _TYPES = {
 class TransformTemplate(Step):
     """Fill in a DOCX or XLSX template.
 
+    The template is a file beside workflow.yaml, named by its path (`templates/letter.docx`), or any file of the run.
     Placeholders are those of Jinja: `{{ customer.name }}`, and in DOCX `{% for line in lines %}` and `{% if … %}` too,
     `{%tr … %}` for rows of a table and `{%p … %}` for paragraphs (as in docxtpl). A cell of a workbook that is one
     placeholder gets the value with its type; formulas stay as they are. A value that `data` lacks, or that is null
@@ -63,7 +65,10 @@ output:
   missing: '{{ steps.filled.output.missingCount }}'
 """
 
-    template: JsonValue = Field(description="The template: a file input of the workflow or a file that a step made.")
+    template: JsonValue = Field(
+        description="The template: the path of a file beside workflow.yaml, which `assay workflow push` sends along; "
+        "else a file input of the workflow or a file that a step made."
+    )
     data: dict[str, JsonValue] = Field(description="What the placeholders can name, each key written out.")
     output_filename: str | None = Field(
         default=None,
@@ -86,14 +91,28 @@ output:
 
     @override
     def problems(self) -> Sequence[tuple[str, str, str]]:
-        if not isinstance(self.template, str):
+        if not isinstance(self.template, str) or _is_path(self.template):
             return []
-        message = "A template is a file, not its path: declare an input of type file and write {{ input.<name> }}."
+        message = (
+            "A template is named by its path beside workflow.yaml, such as templates/letter.docx: relative, "
+            "without `.`, `..` or backslashes. Files elsewhere are given as an input of type file."
+        )
         return [("template", message, "file_required")]
+
+    @classmethod
+    @override
+    def named_files(cls, config: Mapping[str, JsonValue]) -> Sequence[tuple[str, str]]:
+        template = config.get("template")
+        if not isinstance(template, str) or "{{" in template or "{%" in template or not _is_path(template):
+            return []
+        return [("template", template)]
 
     @override
     async def run(self, context: StepContext) -> JsonValue:
-        file = await context.open_file(self.template)
+        if isinstance(self.template, str):
+            file = await context.open_version_file(self.template)
+        else:
+            file = await context.open_file(self.template)
         arguments = {"data": self.data, "missing": self.not_found_text, "highlight": self.highlight_not_found}
         try:
             made = await context.parser.make(
@@ -105,3 +124,11 @@ output:
         name = with_ending(self.output_filename or file.filename, f".{ending}")
         kept = kept_file(context, name, made.content, content_type=_TYPES[ending])
         return {"fileId": kept, "missingCount": made.facts["missingCount"]}
+
+
+def _is_path(text: str) -> bool:
+    try:
+        files.safe_path(text)
+    except files.InvalidArtifactPathError:
+        return False
+    return True
