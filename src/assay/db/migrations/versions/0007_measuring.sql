@@ -20,7 +20,7 @@ CREATE TABLE examples (
     id                text PRIMARY KEY,
     organization_id   text NOT NULL REFERENCES organizations,
     automation_id     text NOT NULL REFERENCES automations,
-    name              text NOT NULL,
+    name              text COLLATE "C" NOT NULL,
     promoted_run_id   text,                               -- the run it was made from
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     updated_at        timestamptz,
@@ -35,10 +35,11 @@ CREATE TABLE example_versions (
     automation_id     text NOT NULL REFERENCES automations,
     example_id        text NOT NULL REFERENCES examples,
     from_revision     integer NOT NULL,
-    to_revision       integer,
-    name              text NOT NULL,
+    to_revision       integer CHECK (to_revision > from_revision),
+    name              text COLLATE "C" NOT NULL,
     row_order         integer,
-    input             json NOT NULL,
+    input             json NOT NULL,                      -- an object
+    json_size         integer NOT NULL,                   -- characters of all its JSON, to read as many as memory holds
     expected          json,                               -- expected output; null is SQL's null, not JSON's
     expected_error    json,                               -- {code?, messageContains?, step?}; excludes expected
     metadata          json,
@@ -49,10 +50,20 @@ CREATE TABLE example_versions (
     created_by        text,
     created_at        timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX example_versions_current ON example_versions (automation_id, row_order, name, id)
-    INCLUDE (example_id, graded_hash) WHERE to_revision IS NULL;
+-- The order of a dataset: by row order, then by name; without a row order last.
+CREATE UNIQUE INDEX example_versions_current
+    ON example_versions (automation_id, (coalesce(row_order, 2147483647)), name) WHERE to_revision IS NULL;
 CREATE INDEX example_versions_by_revision ON example_versions (automation_id, from_revision, to_revision);
 CREATE INDEX example_versions_by_example ON example_versions (example_id, from_revision DESC);
+-- A version is closed once; nothing else about it ever changes.
+CREATE TRIGGER example_versions_keep_content BEFORE UPDATE OF
+    id, organization_id, automation_id, example_id, from_revision, name, row_order, input, json_size, expected,
+    expected_error, metadata, annotation, overrides, graded_hash, content_hash, created_by, created_at
+    ON example_versions FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER example_versions_close_once BEFORE UPDATE ON example_versions
+    FOR EACH ROW WHEN (OLD.to_revision IS NOT NULL) EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER example_versions_append_only BEFORE DELETE ON example_versions
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE example_files (
     organization_id     text NOT NULL REFERENCES organizations,

@@ -1,0 +1,106 @@
+"""What can be read of a dataset: as it is now, and as it was in any of its revisions."""
+
+from collections.abc import Sequence
+
+from assay import db
+from assay.datasets import store
+from assay.datasets.errors import ExampleNotFoundError, RevisionNotFoundError
+from assay.datasets.model import ExampleVersion, Revision
+
+
+async def current_revision(tx: db.Transaction, organization_id: str, automation_id: str) -> Revision | None:
+    """Return the newest revision; None for a dataset that never held an example."""
+    newest = await store.revisions(tx, organization_id, automation_id, 1, 0)
+    return newest[0] if newest else None
+
+
+async def revisions(
+    tx: db.Transaction, organization_id: str, automation_id: str, *, limit: int, offset: int = 0
+) -> tuple[list[Revision], int]:
+    """Return one page, newest first, and how many there are in all."""
+    newest = await current_revision(tx, organization_id, automation_id)
+    page = await store.revisions(tx, organization_id, automation_id, limit, offset)
+    return page, newest.number if newest else 0
+
+
+async def get_revision(tx: db.Transaction, organization_id: str, automation_id: str, number: int) -> Revision:
+    """Return a revision.
+
+    Raises:
+        RevisionNotFoundError: the dataset has none of this number.
+    """
+    found = await store.find_revision(tx, organization_id, automation_id, number)
+    if found is None:
+        message = f"The dataset has no revision {number}."
+        raise RevisionNotFoundError(message, field="revision")
+    return found
+
+
+async def examples_at(
+    tx: db.Transaction,
+    organization_id: str,
+    automation_id: str,
+    revision: int,
+    *,
+    example_ids: Sequence[str] | None = None,
+    after: tuple[int, str] | None = None,
+    limit: int,
+) -> list[ExampleVersion]:
+    """Return up to `limit` examples of a revision in the dataset's order: all, or those with the given ids.
+
+    `after` is the `place` of the last example of the page before. A revision that does not exist has none.
+    """
+    return await store.at_revision(tx, organization_id, automation_id, revision, example_ids, after, limit)
+
+
+async def count(tx: db.Transaction, organization_id: str, automation_id: str) -> int:
+    """Return how many examples the dataset has now."""
+    return await store.count(tx, organization_id, automation_id)
+
+
+async def list_examples(
+    tx: db.Transaction,
+    organization_id: str,
+    automation_id: str,
+    *,
+    limit: int,
+    offset: int = 0,
+    payloads: bool = True,
+) -> tuple[list[ExampleVersion], int]:
+    """Return one page of the examples as they are now, in their order, and how many there are in all.
+
+    Without `payloads`, `input`, `expected` and `expected_error` are None and are not read at all.
+    """
+    page = await store.list_current(tx, organization_id, automation_id, limit, offset, payloads=payloads)
+    return page, await store.count(tx, organization_id, automation_id)
+
+
+async def get_example(tx: db.Transaction, organization_id: str, automation_id: str, reference: str) -> ExampleVersion:
+    """Return an example, by id or name, as it is now.
+
+    Raises:
+        ExampleNotFoundError: the dataset has none of this id or name, or no longer.
+    """
+    askable = reference.isascii() and reference.isprintable()
+    found = await store.find(tx, organization_id, automation_id, reference) if askable else None
+    if found is None:
+        message = f"The dataset has no example {reference[:100]!r}."
+        raise ExampleNotFoundError(message)
+    return found
+
+
+async def version_of(tx: db.Transaction, organization_id: str, example_version_id: str) -> ExampleVersion:
+    """Return a version of an example, of whichever revision, also after the example was deleted.
+
+    Raises:
+        ExampleNotFoundError: the organization has no such version.
+    """
+    found = await store.by_versions(tx, organization_id, [example_version_id])
+    if not found:
+        raise ExampleNotFoundError
+    return found[0]
+
+
+async def graded_hashes(tx: db.Transaction, organization_id: str, automation_id: str) -> dict[str, tuple[str, str]]:
+    """Return name and graded hash of every example as it is now, by its id."""
+    return await store.graded_hashes(tx, organization_id, automation_id)
