@@ -75,7 +75,7 @@ _MATCHER: Final = (
     """
 (function assay_call(pattern, flags, input, limit) {
   const {text} = JSON.parse(input);
-  const expression = new RegExp(pattern, flags.replace(/[dgy]/g, "") + "dg");
+  const expression = new RegExp(pattern, flags.replace(/[dg]/g, "") + "dg");
   const found = [];
   for (const match of text.matchAll(expression)) {
     if (found.length === limit) return "!script_output_limit";

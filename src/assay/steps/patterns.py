@@ -2,8 +2,9 @@ r"""How a JavaScript pattern is matched: respelled for RE2 where the meaning sta
 
 RE2 takes time linear in the text, so no pattern of a workflow can hang a worker. What it cannot express (look-around,
 back-references) is matched by JavaScript itself, in a process that is stopped when the pattern explodes, rather than
-approximated. Three readings of ours differ from JavaScript's where RE2 matches: characters are always code points, as
-with the flag `u`; `i` folds case as Unicode does; and with `m` all line ends are one and the same character.
+approximated; whether it is a pattern at all is known before. Three readings of ours differ from JavaScript's where RE2
+matches: characters are always code points, as with the flag `u`; `i` folds case as Unicode does; and with `m` all line
+ends are one and the same character.
 """
 
 import re
@@ -17,6 +18,7 @@ import re2
 from assay import sandbox
 from assay.jsontext import storable_text
 from assay.steps.base import StepError
+from assay.steps.pattern_grammar import NoPatternError, capture_groups
 
 PATTERN_LIMIT = 10_000
 """Characters a pattern may have."""
@@ -24,8 +26,6 @@ PATTERN_LIMIT = 10_000
 _REPEAT_LIMIT = 1000
 _SANDBOX_LIMITS: Final = sandbox.ScriptLimits(seconds=5.0, memory_bytes=128 << 20, output_bytes=8 << 20)
 """Enough to hold the longest text several times; a pattern that needs longer explodes."""
-_ESCAPES_AND_BRACKETS: Final = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]", re.DOTALL)
-_CAPTURE_GROUP: Final = re.compile(r"\((?!\?)|\(\?<(?![=!])")
 _ESCAPED_BLANK: Final = re.compile(r"\\(?:(?P<blank>u00[aA]0|xA0|xa0|u202[fF]|u2007)|.)", re.DOTALL)
 _BLANKS = dict.fromkeys(map(ord, "\u00a0\u202f\u2007"), " ")
 _LINE_ENDS = dict.fromkeys(map(ord, "\r\u2028\u2029"), "\n")
@@ -71,9 +71,10 @@ _compile_re2 = cast("Callable[[str, object], _Expression]", re2.compile)
 class Pattern:
     """A compiled pattern; build it with `compile_pattern`."""
 
-    def __init__(self, expression: _Expression, folding: dict[int, str]) -> None:
+    def __init__(self, expression: _Expression, folding: dict[int, str], *, is_sticky: bool) -> None:
         self._expression = expression
         self._folding = folding
+        self._is_sticky = is_sticky
 
     @property
     def groups(self) -> int:
@@ -87,9 +88,14 @@ class Pattern:
         line feed. Both keep their place, so positions are those of the text given.
         """
         folded = storable_text(text).translate(self._folding)
+        next_start = 0
         for match in self._expression.finditer(folded):
+            first, last = match.span()
+            if self._is_sticky and first != next_start:
+                return
+            next_start = max(last, first + 1)
             spans = [match.span(group) for group in range(1, self.groups + 1)]
-            start, end = next((span for span in spans if span[0] < span[1]), match.span()[:1] * 2)
+            start, end = next((span for span in spans if span[0] < span[1]), (first, first))
             yield Capture(folded[start:end], start)
 
 
@@ -100,14 +106,14 @@ class SandboxedPattern:
     source: str
     flags: str
     groups: int
-    """How many capture groups it has, if it is a pattern at all: that shows when it is first used."""
+    """How many capture groups it has."""
 
     async def captures(self, scripts: sandbox.Sandbox, text: str) -> list[Capture]:
         """Return what `Pattern.captures` would yield, all matches at once.
 
         Raises:
-            StepError: `pattern_invalid` when it is no JavaScript pattern, `pattern_timeout` when it explodes on this
-                text, `pattern_too_costly` when it needs too much memory or matches too often.
+            StepError: `pattern_timeout` when it explodes on this text, `pattern_too_costly` when it needs too much
+                memory or matches too often.
             SandboxUnavailableError: the sandbox cannot be started.
         """
         folded = storable_text(text).translate(_folding(self.flags))
@@ -133,14 +139,16 @@ def any_pattern(source: str, flags: str = "") -> Pattern | SandboxedPattern:
     """Compile a JavaScript pattern for RE2, or keep it for the sandbox where RE2 cannot match it.
 
     Raises:
-        StepError: `pattern_invalid` when it is seen to be no JavaScript pattern, `pattern_unsupported` when it is
-            too long or sticky.
+        StepError: `pattern_invalid` when it is no JavaScript pattern, `pattern_unsupported` when it is too long.
     """
     try:
         return compile_pattern(source, flags)
     except PatternUnsupportedError:
-        groups = len(_CAPTURE_GROUP.findall(_ESCAPES_AND_BRACKETS.sub("", source)))
-        return SandboxedPattern(_with_blanks(source), flags, groups)
+        spelled = _with_blanks(source)
+        try:
+            return SandboxedPattern(spelled, flags, capture_groups(spelled, flags))
+        except NoPatternError as error:
+            _invalid(str(error))
 
 
 def _first_capture(match: sandbox.Match) -> Capture:
@@ -160,18 +168,15 @@ def _folding(flags: str) -> dict[int, str]:
 
 @lru_cache(maxsize=256)
 def compile_pattern(source: str, flags: str = "") -> Pattern:
-    """Compile a JavaScript pattern without its slashes; `flags` are letters of `gimsu`.
+    """Compile a JavaScript pattern without its slashes; `flags` are letters of `dgimsuy`.
 
-    `g` is implied and `u` adds the syntax that only it allows.
+    `g` is implied, `u` adds the syntax that only it allows, and with `y` each match begins where the one before ended,
+    the first at the start of the text.
 
     Raises:
-        StepError: `pattern_invalid` when it is no JavaScript pattern, `pattern_unsupported` when it is too long or
-            sticky.
+        StepError: `pattern_invalid` when it is no JavaScript pattern, `pattern_unsupported` when it is too long.
         PatternUnsupportedError: `pattern_unsupported` when RE2 cannot match it.
     """
-    if "y" in flags:
-        message, hint = _unsupported_words("the flag y (sticky)"), "Leave it out: the whole text is searched."
-        raise StepError("pattern_unsupported", message, category="validation", hint=hint)
     if len(source) > PATTERN_LIMIT:
         message = _unsupported_words(f"more than {PATTERN_LIMIT} characters")
         raise StepError("pattern_unsupported", message, category="validation")
@@ -181,9 +186,10 @@ def compile_pattern(source: str, flags: str = "") -> Pattern:
     options = re2.Options()
     options.log_errors = False
     try:
-        return Pattern(_compile_re2(f"(?{modes}){body}" if modes else body, options), folding)
+        expression = _compile_re2(f"(?{modes}){body}" if modes else body, options)
     except _RefusedError as error:
         _refuse(error.args[0])
+    return Pattern(expression, folding, is_sticky="y" in flags)
 
 
 def _refuse(reported: object) -> NoReturn:

@@ -24,7 +24,7 @@ MATCH_LIMIT = 10_000
 _QUICK = 10_000
 """Up to so many characters, handing the work to a thread would take longer than the work."""
 
-Flags: TypeAlias = Annotated[str, Field(pattern="^[gimsuy]*$")]
+Flags: TypeAlias = Annotated[str, Field(pattern="^[dgimsuy]*$")]
 Reading: TypeAlias = Callable[[str], str | int | float | None]
 Normalization: TypeAlias = Literal["strip-spaces", "strip-punct", "collapse-whitespace", "lower", "upper", "trim"]
 
@@ -60,8 +60,9 @@ class FieldRule(BaseModel):
     )
     flags: Flags | None = Field(
         default=None,
-        description="Letters of `gimsu`, instead of the step's. `g` is implied; with `m`, `^` and `$` stand at the "
-        "ends of lines; `y` is refused.",
+        description="Letters of `dgimsuy`, instead of the step's. `g` is implied and `d` changes nothing; with `m`, "
+        "`^` and `$` stand at the ends of lines; with `y` each match begins where the one before ended, the first at "
+        "the start of the page.",
     )
     max: Literal["all"] | Annotated[int, Field(ge=1, le=MATCH_LIMIT)] | None = Field(
         default=None,
