@@ -1,7 +1,6 @@
 """How raw steps become checked ones, and which steps see which."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
 
 from pydantic import JsonValue
 
@@ -13,7 +12,7 @@ from assay.automations.retries import check_retry, retry_policy
 from assay.automations.scoping import Scope, check_template, is_template, templates_in
 from assay.automations.shape import StepShape
 from assay.steps import Block, BlockShape, Step, StepSpec
-from assay.yamltext import Path, conforming, did_you_mean, value_at
+from assay.yamltext import Path, conforming, did_you_mean, existing_path, value_at
 
 _BESIDE = frozenset({"type", "name", "description", "if", "timeout"})
 _LEAF_KEYS = (*_BESIDE, "retry", "with")
@@ -207,22 +206,6 @@ def _check_configuration(
 
 def _report_problems(step: Step, config: Mapping[str, JsonValue], base: Path, findings: Findings) -> None:
     for where, message, code in step.problems():
-        path = _existing(config, where)
+        path = existing_path(config, where)
         if not any(True for _ in templates_in(value_at(config, path))) or not path:
             findings.report((*base, *path), message, code)
-
-
-def _existing(config: Mapping[str, JsonValue], where: str) -> Path:
-    """Turn a step type's own path (`fields.total.pattern`, `cases[0].when`) into one that exists in the file."""
-    value: Any = config
-    path: list[str | int] = []
-    for word in where.replace("[", ".").replace("]", "").split("."):
-        part = int(word) if isinstance(value, list) and word.isdigit() else word
-        if isinstance(value, dict) and part in value:
-            value = cast("dict[Any, Any]", value)[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(cast("list[Any]", value)):
-            value = cast("list[Any]", value)[part]
-        else:
-            break
-        path.append(part)
-    return tuple(path)

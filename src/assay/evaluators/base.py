@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from assay import documents, providers, sandbox
 from assay.errors import AssayError, ErrorKind
@@ -36,7 +36,7 @@ class GradedFile:
 class Subject:
     """What is judged: how a run ended, beside what its example expects.
 
-    `output` is None unless the run completed, `failure` is `{code, message, step, statusCode}` when it
+    `output` is None unless the run completed, `failure` is `{code, message, step, category, statusCode}` when it
     failed. `has_expected` tells an example without expected data from one that expects JSON null.
     Files that `expected` refers to (`{"$file": "expected/<path>"}`) are in `expected_files`.
     """
@@ -100,10 +100,19 @@ class Evaluator(BaseModel):
     type_name: ClassVar[str]
     version: ClassVar[int] = 1
     """Raised when the same configuration would judge differently than before."""
-    default_threshold: ClassVar[float] = 1.0
-    """What `passThreshold` is where the configuration has none."""
+    seconds: ClassVar[float] = 120.0
+    """Longest that judging one run may take, waiting included."""
     example: ClassVar[str]
     """An `evaluators.yaml` that uses the type; shown in the reference and tried by the tests."""
+
+    pass_threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        alias="passThreshold",
+        description="Older way to write a threshold: without one at the top of the file, the weighted mean of those "
+        "written here holds for the whole set.",
+    )
 
     def problems(self) -> Sequence[tuple[str, str, str]]:
         """Check what the field types cannot: (path below the configuration, message, code) for each problem."""

@@ -55,6 +55,19 @@ def value_at(raw: object, path: Iterable[str | int]) -> JsonValue:
     return value
 
 
+def existing_path(config: object, where: str) -> Path:
+    """Turn a path that a class writes (`fields.total.pattern`, `cases[0].when`) into the part of it that is there."""
+    value: object = config
+    path: list[str | int] = []
+    for word in where.replace("[", ".").replace("]", "").split("."):
+        part = int(word) if word.isdigit() and isinstance(value, list) else word
+        if not _has(cast("object", value), part):
+            break
+        value = value_at(cast("object", value), (part,))
+        path.append(part)
+    return tuple(path)
+
+
 def _complaint(raw: Mapping[str, JsonValue], details: ErrorDetails) -> _Complaint:
     """Find the place in the file that an error is about; in its location, pydantic mixes in names of union members."""
     value: Any = raw

@@ -1,0 +1,15 @@
+"""What can be wrong with the evaluators of an automation."""
+
+from collections.abc import Sequence
+
+from assay.errors import InvalidValueError, Issue
+
+
+class InvalidEvaluatorsError(InvalidValueError):
+    """The evaluators are not valid."""
+
+    code = "invalid_evaluators"
+
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        """Keep every issue; the message is the first one's."""
+        super().__init__(issues[0].message, field=issues[0].field, hint=issues[0].hint, issues=issues)
