@@ -46,7 +46,10 @@ class AddressForbiddenError(OutgoingError):
 
     kind = ErrorKind.FORBIDDEN
     code = "address_forbidden"
-    hint = "Whoever runs the server can allow the host: ASSAY_OUTGOING_ALLOW=host:port."
+    hint = (
+        "Whoever administers the organization can allow the host: assay outgoing allow host:port. "
+        "Whoever runs the server can allow it for all: ASSAY_OUTGOING_ALLOW=host:port."
+    )
 
 
 class HostUnknownError(OutgoingError):
@@ -108,6 +111,10 @@ class AllowList:
             InvalidValueError: an entry is none of these.
         """
         return cls(frozenset(_allowed(entry.strip()) for entry in text.split(",") if entry.strip()))
+
+    def spelled(self) -> list[str]:
+        """Write each entry in the one way that `parse` reads as the same."""
+        return sorted(_spelled(host, port) for host, port in self.hosts)
 
     def allows(self, host: str, port: int) -> bool:
         """Tell whether the host, as a URL names it, may be dialled at that port whatever its address."""
@@ -445,13 +452,18 @@ def _canonical(host: str) -> str:
         return host.lower().rstrip(".")
 
 
+def _spelled(host: str, port: int | None) -> str:
+    bracketed = f"[{host}]" if ":" in host else host
+    return bracketed if port is None else f"{bracketed}:{port}"
+
+
 def _allowed(entry: str) -> tuple[str, int | None]:
     try:
         parts = urlsplit(f"//{entry}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if not host or set(entry) & set("/@?# ") or "*" in host.removeprefix("*."):
+    if not host or port == 0 or set(entry) & set("/@?# ") or "*" in host.removeprefix("*."):
         message = f"{entry[:100]!r} is no host to allow; write host, host:port, *.domain or [v6]:port."
         raise InvalidValueError(message)
     return _canonical(host), port

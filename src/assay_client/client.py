@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from assay_client.automations import Automations
 from assay_client.files import Files
 from assay_client.keys import Keys
+from assay_client.outgoing import OutgoingHosts
 from assay_client.providers import Providers
 from assay_client.runs import Runs
 from assay_client.transport import Transport
@@ -38,6 +39,7 @@ class Client:
         self.automations = Automations(self._transport)
         self.files = Files(self._transport)
         self.keys = Keys(self._transport)
+        self.outgoing = OutgoingHosts(self._transport)
         self.providers = Providers(self._transport)
         self.runs = Runs(self._transport)
 

@@ -23,7 +23,7 @@ async def run_nothing(block: str, variables: Mapping[str, JsonValue]) -> Mapping
 
 @dataclass
 class FakeStepContext(StepContext):
-    """`files` are found by the path of a reference, `version_files` by their own; artifacts, usage, scopes and waits are kept to be looked at."""
+    """`files` are found by the path of a reference, `version_files` by their own; the rest is kept to be looked at."""
 
     files: dict[str, LocalFile] = field(default_factory=dict)
     version_files: dict[str, LocalFile] = field(default_factory=dict)
@@ -62,9 +62,8 @@ class FakeStepContext(StepContext):
         assert self.document_parser is not None, "this test gave no parser"
         return self.document_parser
 
-    @property
     @override
-    def outgoing(self) -> Outgoing:
+    async def outgoing(self) -> Outgoing:
         return self.reaching
 
     @property
@@ -85,12 +84,12 @@ class FakeStepContext(StepContext):
         if not isinstance(path, str) or path not in self.files:
             raise StepError("file_required", "This is no file of the run.", category="validation")
         return self.files[path]
+
     @override
     async def open_version_file(self, path: str) -> LocalFile:
         if path not in self.version_files:
             raise StepError("file_required", "This test has no such file.", category="not_found")
         return self.version_files[path]
-
 
     @override
     def keep_artifact(self, name: str, content: bytes, *, role: str, content_type: str) -> str:

@@ -92,3 +92,12 @@ class AuditEntry:
     action: str
     target: str
     detail: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedHost:
+    """A host that an organization's runs may reach whatever its address: `host`, `host:port`, `*.domain`."""
+
+    host: str
+    created_by: str | None
+    created_at: datetime

@@ -26,6 +26,8 @@ POLICY: Mapping[tuple[str, str], Scope | None] = {
     ("POST", "/keys"): "full_access",
     ("DELETE", "/keys/{key_id}"): "full_access",
     ("GET", "/audit"): "full_access",
+    ("GET", "/outgoing"): "full_access",
+    ("PATCH", "/outgoing"): "full_access",
     ("GET", "/providers"): "automations:read",
     ("POST", "/providers"): "full_access",
     ("DELETE", "/providers/{provider_id}"): "full_access",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from assay import db
-from assay.access.model import ApiKey, AuditEntry, Caller, Organization, User
+from assay.access.model import AllowedHost, ApiKey, AuditEntry, Caller, Organization, User
 
 # One round trip. The touch skips a key that another request is touching: waiting for that request's
 # transaction would make all users of a key queue once a minute.
@@ -87,6 +87,17 @@ SELECT {_AUDIT_COLUMNS} FROM audit_entries WHERE organization_id = $1 AND (creat
 ORDER BY created_at DESC, id DESC LIMIT $2
 """
 
+LIST_ALLOWED_HOSTS = (
+    "SELECT host, created_by, created_at FROM outgoing_allowed WHERE organization_id = $1 ORDER BY host"
+)
+
+INSERT_ALLOWED_HOSTS = """
+INSERT INTO outgoing_allowed (organization_id, host, created_by, created_at)
+SELECT $1, unnest($2::text[]), $3, $4
+"""
+
+DELETE_ALLOWED_HOSTS = "DELETE FROM outgoing_allowed WHERE organization_id = $1 AND host = ANY($2::text[])"
+
 
 async def authenticate(tx: db.Transaction, key_hash: bytes, moment: datetime) -> Caller | None:
     """Find whom a key stands for at this moment, and note that it was used if the last note is a minute old."""
@@ -157,6 +168,23 @@ async def first_owner(tx: db.Transaction, organization_id: str) -> User | None:
     """Return the owner who has been there longest."""
     row = await tx.fetch_one(FIRST_OWNER, organization_id)
     return User(**row) if row else None
+
+
+async def list_allowed_hosts(tx: db.Transaction, organization_id: str) -> list[AllowedHost]:
+    """Return the hosts that an organization's runs may reach, by name."""
+    return [AllowedHost(**row) for row in await tx.fetch(LIST_ALLOWED_HOSTS, organization_id)]
+
+
+async def insert_allowed_hosts(
+    tx: db.Transaction, organization_id: str, hosts: Sequence[str], user_id: str, moment: datetime
+) -> None:
+    """Put hosts on an organization's list; none of them may be there."""
+    await tx.execute(INSERT_ALLOWED_HOSTS, organization_id, hosts, user_id, moment)
+
+
+async def delete_allowed_hosts(tx: db.Transaction, organization_id: str, hosts: Sequence[str]) -> None:
+    """Take hosts off an organization's list."""
+    await tx.execute(DELETE_ALLOWED_HOSTS, organization_id, hosts)
 
 
 async def insert_audit(tx: db.Transaction, entry: AuditEntry) -> None:

@@ -5,11 +5,19 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from assay.api import automations, errors, files, health, keys, providers, runs, starting
+from assay.api import automations, errors, files, health, keys, outgoing, providers, runs, starting
 from assay.api.callers import PREFIXES, Server
 from assay.api.requests import RequestFrame
 
-ROUTERS = (starting.router, runs.router, automations.router, files.router, keys.router, providers.router)
+ROUTERS = (
+    starting.router,
+    runs.router,
+    automations.router,
+    files.router,
+    keys.router,
+    outgoing.router,
+    providers.router,
+)
 
 
 def create_app(open_server: Callable[[], AbstractAsyncContextManager[Server]]) -> FastAPI:

@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, Place] = {
     "workflow": Place(WORKFLOWS, "workflows", "app", "Write workflows: validate, push, pull, list, versions, promote."),
     "automations": Place(WORKFLOWS, "automations", "app", "Look at automations; switch triggers, set limits."),
     "providers": Place(WORKFLOWS, "providers", "app", "Add, list, test and remove model providers."),
+    "outgoing": Place(WORKFLOWS, "outgoing", "app", "List, allow and refuse private hosts that runs may reach."),
     "steps": Place(WORKFLOWS, "steps", "app", "Look up the step types that workflows are made of."),
     "serve": Place(
         SERVER, "server", "serve", "Run the server, its database if you have none of your own, and a worker."

@@ -223,9 +223,8 @@ class StepContext(Protocol):
         """Where scripts of strangers run."""
         ...
 
-    @property
-    def outgoing(self) -> Outgoing:
-        """Sends HTTP requests, to where this run may send them."""
+    async def outgoing(self) -> Outgoing:
+        """Return what sends HTTP requests, to where this run may send them; looked up at a run's first request."""
         ...
 
     @property
@@ -249,6 +248,7 @@ class StepContext(Protocol):
             StepError: `file_required` when the value is no such reference or nothing lies there.
         """
         ...
+
     async def open_version_file(self, path: str) -> LocalFile:
         """Fetch a file that was pushed beside the workflow's text.
 
@@ -256,7 +256,6 @@ class StepContext(Protocol):
             StepError: `file_required` when the version has no such file.
         """
         ...
-
 
     def keep_artifact(self, name: str, content: bytes, *, role: str, content_type: str) -> str:
         """Keep bytes beside the run under `<role>/<step>/<name>`; return that path. Saved with the step's row."""
@@ -333,12 +332,12 @@ class Step(BaseModel):
         """Name the workflow that a raw configuration calls, for checks when it is pushed; most types call none."""
         del config
         return None
+
     @classmethod
     def named_files(cls, config: Mapping[str, JsonValue]) -> Sequence[tuple[str, str]]:
         """List the files beside workflow.yaml that a raw configuration names: (field, path); only paths that may be."""
         del config
         return ()
-
 
     @classmethod
     def output_schema_of(cls, config: Mapping[str, JsonValue]) -> Mapping[str, Any] | None:
@@ -350,6 +349,11 @@ class Step(BaseModel):
     def completed_stub(cls, given: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
         """Add to an output that is given instead of running the step what goes without saying; mostly nothing."""
         return given
+
+    @classmethod
+    def shown(cls, config: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+        """Give what a trace may show of a resolved configuration: all of it, but for what is secret."""
+        return config
 
     def effect_now(self) -> Effect:
         """Say what running this very step again would mean, where that depends on its configuration."""

@@ -12,6 +12,7 @@ from typing_extensions import override
 from assay.outgoing import OutgoingError, Response
 from assay.steps.base import Effect, Step, StepContext, StepError
 from assay.steps.response_status import fail_on_status, request_failed
+from assay.steps.secrets import request_without_secrets
 from assay.steps.text_encoding import content_type, decoded
 
 MAX_SENT_BYTES = 10 * 1024**2
@@ -23,9 +24,10 @@ _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 class ActionHttp(Step):
     """Call an HTTP API.
 
-    Only public addresses are reached, and hosts that the server's operator allows. A status of 400 or more fails the
-    step. Up to 5 redirects are followed; a response of more than 10 MB fails the step. Requests that change something
-    carry an `Idempotency-Key`, the same one however often the step is repeated.
+    Only public addresses are reached, and hosts that the server's operator or the organization allows. A status of 400
+    or more fails the step. Up to 5 redirects are followed; a response of more than 10 MB fails the step. Requests that
+    change something carry an `Idempotency-Key`, the same one however often the step is repeated. The trace hides
+    passwords, tokens and keys in address, headers and fields of the body, as far as their names say what they are.
     """
 
     type_name = "action.http"
@@ -94,6 +96,11 @@ output:
             return given
         return {"status": 200, "statusText": "OK", "headers": {}, "responseCharset": None, **given}
 
+    @classmethod
+    @override
+    def shown(cls, config: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+        return request_without_secrets(config)
+
     @override
     def effect_now(self) -> Effect:
         return Effect.READ if self.replay_safe else Effect.WRITE
@@ -110,8 +117,9 @@ output:
         content = self._content(content_type(given.get("content-type", ""))[0], headers)
         if not self.replay_safe and "idempotency-key" not in given:
             headers["Idempotency-Key"] = context.idempotency_key
+        outgoing = await context.outgoing()
         try:
-            response = await context.outgoing.fetch(
+            response = await outgoing.fetch(
                 self.method,
                 self.url,
                 headers=headers,

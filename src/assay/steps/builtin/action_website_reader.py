@@ -11,6 +11,7 @@ from assay.outgoing import OutgoingError, Response
 from assay.steps.base import Effect, Step, StepContext, StepError
 from assay.steps.readable_page import ReadablePage, readable_page
 from assay.steps.response_status import fail_on_status, request_failed
+from assay.steps.secrets import request_without_secrets
 from assay.steps.text_encoding import content_type, decoded_page
 
 _HTML = frozenset({"text/html", "application/xhtml+xml", ""})
@@ -20,7 +21,8 @@ class ActionWebsiteReader(Step):
     """Read the text of a web page as Markdown.
 
     Menus, forms, scripts and pictures are left out; links become absolute. Only public addresses are reached, and hosts
-    that the server's operator allows. A status of 400 or more fails the step. Scripts of the page are not run.
+    that the server's operator or the organization allows. A status of 400 or more fails the step. Scripts of the page
+    are not run.
     """
 
     type_name = "action.website-reader"
@@ -62,6 +64,11 @@ output:
         default="auto", description="Encoding of the page; `auto` is as browsers find it."
     )
 
+    @classmethod
+    @override
+    def shown(cls, config: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+        return request_without_secrets(config)
+
     @property
     @override
     def replay_safe(self) -> bool:
@@ -69,8 +76,9 @@ output:
 
     @override
     async def run(self, context: StepContext) -> JsonValue:
+        outgoing = await context.outgoing()
         try:
-            response = await context.outgoing.fetch(
+            response = await outgoing.fetch(
                 "GET", self.url, headers={"Accept": "text/html,*/*;q=0.5"}, timeout=self.timeout / 1000
             )
         except OutgoingError as error:
