@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import Field, JsonValue
 from typing_extensions import override
 
-from assay.steps import Effect, Step, StepContext, StepError
+from assay.steps import Effect, FailureCategory, Step, StepContext, StepError
 
 EXAMPLE = ""
 
@@ -113,4 +113,36 @@ class Returns(Step):
         raise StepError("told_to_fail", f"It was told to: {self.way}.", category="business", status_code=418)
 
 
-ALL = (WaitsAtGate, PaidGate, Sleeps, Writes, Returns)
+class Flaky(Step):
+    """Fail some times, then succeed."""
+
+    type_name = "test.flaky"
+    effect = Effect.READ
+    example: ClassVar[str] = EXAMPLE
+    left: ClassVar[dict[str, int]] = {}
+
+    name: str = Field(description="Whose failures.")
+    category: FailureCategory = Field(default="temporarily_unavailable", description="Of what sort.")
+    safe: bool = Field(default=True, description="Whether to try again.")
+    retry_after_ms: int | None = Field(default=None, description="When to try again.")
+
+    @property
+    @override
+    def replay_safe(self) -> bool:
+        return self.safe
+
+    @override
+    async def run(self, context: StepContext) -> JsonValue:
+        if Flaky.left[self.name]:
+            Flaky.left[self.name] -= 1
+            raise StepError(
+                "no_luck",
+                "Not this time.",
+                category=self.category,
+                http_status=503,
+                retry_after_ms=self.retry_after_ms,
+            )
+        return {"ok": True}
+
+
+ALL = (WaitsAtGate, PaidGate, Sleeps, Writes, Returns, Flaky)

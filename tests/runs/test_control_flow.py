@@ -2,50 +2,15 @@
 
 import asyncio
 import time
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from pydantic import Field, JsonValue
 from tests.runs.conftest import Desk
-from typing_extensions import override
+from tests.runs.step_types import Flaky
 
-from assay import automations, runs, steps
-from assay.steps import Effect, Step, StepContext, StepError
+from assay import automations, runs
 
 SET = "transform.set"
-
-
-class Flaky(Step):
-    """Fail some times, then succeed."""
-
-    type_name = "test.flaky"
-    effect = Effect.READ
-    example: ClassVar[str] = ""
-    left: ClassVar[dict[str, int]] = {}
-
-    name: str = Field(description="Whose failures.")
-    category: steps.FailureCategory = Field(default="temporarily_unavailable", description="Of what sort.")
-    safe: bool = Field(default=True, description="Whether to try again.")
-
-    @property
-    @override
-    def replay_safe(self) -> bool:
-        return self.safe
-
-    @override
-    async def run(self, context: StepContext) -> JsonValue:
-        if Flaky.left[self.name]:
-            Flaky.left[self.name] -= 1
-            raise StepError("no_luck", "Not this time.", category=self.category, http_status=503)
-        return {"ok": True}
-
-
-@pytest.fixture(autouse=True)
-def flaky_step() -> Any:
-    known = steps.catalogue()
-    known[Flaky.type_name] = Flaky
-    yield
-    del known[Flaky.type_name]
 
 
 async def test_switch_runs_the_first_case_that_matches_as_text(desk: Desk) -> None:

@@ -1,11 +1,11 @@
 """What a second delivery of a run takes over from the first, and what a superseded one may no longer do."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.runs.conftest import Desk
-from tests.runs.step_types import Gate
+from tests.runs.step_types import Flaky, Gate
 from typing_extensions import override
 
 from assay import automations, db, engine, files, runs
@@ -382,3 +382,90 @@ async def test_a_wait_outlives_the_worker_it_began_in(idle_desk: Desk, *, nested
     assert {step.status for step in after} == {"success"}
     assert before == [(step.step_key, step.started_at) for step in after if (step.step_key, step.started_at) in before]
     assert all(step.duration_ms >= 2500 for step in after if step.name == "pause")
+
+
+# --- attempts
+
+
+def flaky(name: str, **more: Any) -> dict[str, Any]:
+    config = {"name": name, "category": "timeout", "safe": True}
+    return {
+        "name": "try",
+        "type": "test.flaky",
+        "retry": {"mode": "automatic", "maxAttempts": 3},
+        "with": config,
+        **more,
+    }
+
+
+async def test_attempts_before_a_crash_are_kept_and_count(idle_desk: Desk) -> None:
+    run_id = runs.new_run_id()
+    Flaky.left[run_id] = 99
+    flow = await idle_desk.push([flaky(run_id)])
+    await idle_desk.start(flow, run_id=run_id)
+    await die_after(idle_desk, run_id, "try")
+    (kept,) = await idle_desk.steps(await idle_desk.read(run_id))
+    assert (kept.status, kept.config) == ("waiting", {"name": run_id, "category": "timeout", "safe": True})
+    run = await deliver(idle_desk, run_id)
+    assert run.failure is not None
+    (row,) = await idle_desk.steps(run)
+    tries: Any = row.attempts
+    assert [one["attemptNumber"] for one in tries] == [1, 2, 3]
+    assert [one["retryDecision"]["reason"] for one in tries] == ["retry", "retry", "attempts_exhausted"]
+    assert (row.status, row.started_at, tries[0]) == ("failure", kept.started_at, cast("Any", kept.attempts)[0])
+    assert 99 - Flaky.left[run_id] == 3
+
+
+async def test_after_a_crash_a_further_attempt_may_succeed(idle_desk: Desk) -> None:
+    run_id = runs.new_run_id()
+    Flaky.left[run_id] = 1
+    flow = await idle_desk.push([set_step("a", v=1), flaky(run_id)])
+    await idle_desk.start(flow, run_id=run_id)
+    await die_after(idle_desk, run_id, "try")
+    run = await deliver(idle_desk, run_id)
+    assert run.failure is None
+    row = (await idle_desk.steps(run))[1]
+    tries: Any = row.attempts
+    assert [(one["attemptNumber"], one["status"]) for one in tries] == [(1, "failure"), (2, "success")]
+    assert (row.status, row.execution_order) == ("success", 1)
+
+
+class CountingJournal(engine.Journal):
+    """Counts what is committed before the run's end."""
+
+    commits = 0
+
+    @override
+    async def _commit(self, rows: Any, attachment: Any) -> None:
+        self.commits += 1
+        await super()._commit(rows, attachment)
+
+
+@pytest.mark.parametrize(("failures", "commits"), [(0, 1), (1, 2), (2, 3)])
+async def test_only_what_is_tried_again_is_written_more_than_once(idle_desk: Desk, failures: int, commits: int) -> None:
+    run_id = runs.new_run_id()
+    Flaky.left[run_id] = failures
+    await idle_desk.start(await idle_desk.push([flaky(run_id)]), run_id=run_id)
+    claim = await claimed(idle_desk, run_id)
+    journal = CountingJournal(idle_desk.database, claim)
+    await journal.finish(await idle_desk.executor(claim, journal))
+    assert journal.commits == commits
+
+
+async def test_a_step_that_was_to_be_tried_again_does_not_wait_in_a_run_that_ended(idle_desk: Desk) -> None:
+    run_id = runs.new_run_id()
+    Flaky.left[run_id] = 99
+    config = {"name": run_id, "category": "rate_limited", "safe": True, "retry_after_ms": 30_000}
+    branches = [
+        {"name": "slow", "steps": [{**flaky(run_id), "with": config}]},
+        {"name": "other", "steps": [{"name": "p", "type": "control.wait", "duration": 900}]},
+    ]
+    flow = await idle_desk.push([{"name": "both", "type": "control.parallel", "branches": branches}])
+    await idle_desk.start(flow, run_id=run_id)
+    executor = runs.Executor(idle_desk.executor.services, runs.TimeLimits(run=0.5, step=60))
+    run = await deliver(idle_desk, run_id, executor)
+    assert run.failure is not None
+    assert run.failure.code == "run_timeout"
+    found = {step.name: step.status for step in await idle_desk.steps(run)}
+    assert "waiting" not in found.values()
+    assert found["try"] in {"cancelled", "failure"}

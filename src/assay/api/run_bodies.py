@@ -193,9 +193,15 @@ def step(found: traces.StepTrace) -> Json:
         "executionOrder": found.execution_order,
         "overrideMode": found.override_mode,
         "scopeStack": found.scope,
-        "attempts": found.attempts or [],
+        "attempts": _attempts(found, config),
         "usage": found.usage,
     }
+
+
+def _attempts(found: traces.StepTrace, config: Json) -> list[Json]:
+    """What was tried, where that was more than one success; a step is configured once for all its attempts."""
+    tried = found.attempts if isinstance(found.attempts, list) else []
+    return [{**attempt, "resolvedConfig": config} for attempt in tried if isinstance(attempt, dict)]
 
 
 def event(found: runs.Event) -> Json:
