@@ -18,9 +18,9 @@ def read_beside(folder: Path, path: str) -> bytes:
         FileBesideError: there is none, it lies elsewhere, is hidden, larger than 10 MiB, or cannot be read.
     """
     found = _inside(folder, path)
-    if not found.is_file():
-        raise FileBesideError(f"There is no file {path!r} beside the workflow, in {folder}.")
     try:
+        if not found.is_file():
+            raise FileBesideError(f"There is no file {path!r} beside the workflow, in {folder}.")
         size = found.stat().st_size
         if size > MAX_FILE_BYTES:
             raise FileBesideError(f"The file {path!r} has {size:,} bytes; {MAX_FILE_BYTES:,} are allowed.")

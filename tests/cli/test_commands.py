@@ -1,5 +1,6 @@
 """What every command keeps to: names, exit codes, and what goes to stdout and to stderr."""
 
+import base64
 import json
 import re
 import socket
@@ -47,6 +48,12 @@ FAILED = {
         "failure": {"code": "control_fail", "step": "require-number", "message": "No number."},
     },
 }
+LETTERS = """\
+name: x
+version: 1.0.0
+steps:
+  - {name: letter, type: transform.template, with: {data: {}, template: templates/letter.docx}}
+"""
 ACCEPTED = Answer(201, {"id": "exec_1", "type": "workflow", "finished": False})
 
 
@@ -256,6 +263,54 @@ class TestPush:
         assert finished.code == 1
         assert finished.out == f"{file}:7:1: unknown_key No foo. (Did you mean 'for'?)\n"
         assert file.read_text() == "name: x\n"
+
+    def test_files_that_it_names_are_sent_and_no_others(self, assay: Assay, script: Script, tmp_path: Path) -> None:
+        (tmp_path / "templates").mkdir()
+        for name in ("templates/letter.docx", "templates/other.docx", "notes.txt"):
+            (tmp_path / name).write_bytes(name.encode())
+        file = tmp_path / "w.yaml"
+        file.write_text(LETTERS)
+        script.will_answer(Answer(201, {"automation": automation(), "version": {"version": "1.0.0"}}))
+        assay(f"workflow push --file {file}")
+        sent = {"templates/letter.docx": base64.b64encode(b"templates/letter.docx").decode()}
+        assert script.received[0].json == {"yaml": LETTERS, "activate": True, "files": sent}
+
+    def test_a_file_that_is_not_there_is_said_before_anything_is_sent(
+        self, assay: Assay, script: Script, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "w.yaml"
+        file.write_text(LETTERS)
+        for command in (f"workflow push --file {file}", f"workflow validate {file}"):
+            finished = assay(command)
+            assert finished.code == 1
+            assert finished.out.startswith(f"{file}:4:73: file_missing There is no file 'templates/letter.docx'")
+        assert script.received == []
+
+
+PULLED = {"id": "wfv_1", "automationId": "wf_1", "version": "1.0.0", "yaml": "name: x\n"}
+
+
+class TestPull:
+    def test_files_are_written_beside_it(self, assay: Assay, script: Script, tmp_path: Path) -> None:
+        script.will_answer(Answer(body={**PULLED, "files": [{"path": "templates/ü.docx"}]}), Answer(body=b"Ada"))
+        finished = assay(f"workflow pull x --out {tmp_path}/w.yaml")
+        assert finished.code == 0
+        assert script.received[1].path == "/api/v1/automations/wf_1/versions/wfv_1/files/templates/%C3%BC.docx"
+        assert (tmp_path / "w.yaml").read_text() == "name: x\n"
+        assert (tmp_path / "templates" / "ü.docx").read_bytes() == b"Ada"
+
+    @pytest.mark.parametrize("path", ["../evil.docx", "/etc/evil", ".git/config", "w.yaml"])
+    def test_a_server_writes_nothing_elsewhere(self, assay: Assay, script: Script, tmp_path: Path, path: str) -> None:
+        script.will_answer(Answer(body={**PULLED, "files": [{"path": path}]}), Answer(body=b"evil"))
+        (tmp_path / "here").mkdir()
+        assert assay(f"workflow pull x --out {tmp_path}/here/w.yaml").code == 1
+        assert [found for found in tmp_path.rglob("*") if found.is_file()] == []
+
+    def test_what_is_printed_says_what_is_missing(self, assay: Assay, script: Script) -> None:
+        script.will_answer(Answer(body={**PULLED, "files": [{"path": "a.docx"}]}))
+        finished = assay("workflow pull x")
+        assert finished.out == "name: x\n"
+        assert "--out" in finished.err
 
 
 class TestValidate:

@@ -126,7 +126,7 @@ async def test_payloads_keep_the_order_of_their_keys(database: db.Database) -> N
 
 
 async def test_what_was_recorded_is_never_changed(database: db.Database) -> None:
-    for table in ("audit_entries", "automation_versions", "automation_activations"):
+    for table in ("audit_entries", "automation_versions", "automation_activations", "automation_version_files"):
         sql = (
             "SELECT tgenabled FROM pg_trigger WHERE tgrelid = $1::text::regclass AND tgfoid = 'refuse_change'::regproc"
         )
@@ -219,6 +219,7 @@ async def test_what_an_older_program_left_is_read_after_the_upgrade(empty: str) 
         given = await runs.get_input(tx, "org_1", "exec_completed")
         steps = {status: await traces.list_steps(tx, "org_1", f"exec_{status}") for status in found}
         automation = await automations.get(tx, "org_1", "workflows.invoices")
+        version = await automations.read_version(tx, "org_1", "workflows.invoices", None)
         keys = await tx.fetch_value("SELECT count(*) FROM api_keys WHERE organization_id = 'org_1'")
     await database.close()
     assert {status: run and run.summary.status.value for status, run in found.items()} == {s: s for s in found}
@@ -232,6 +233,7 @@ async def test_what_an_older_program_left_is_read_after_the_upgrade(empty: str) 
     assert [(step.status, step.output, step.attempts) for step in steps["completed"]] == [("success", {"v": 1}, None)]
     assert [step.error for step in steps["failed"]] == [{"code": "bad", "message": "No."}]
     assert (automation.slug, keys) == ("invoices", 1)
+    assert (version.source, version.files) == ("name: invoices", ())
 
 
 async def test_after_the_upgrade_old_runs_take_what_is_new(empty: str) -> None:
@@ -245,10 +247,14 @@ async def test_after_the_upgrade_old_runs_take_what_is_new(empty: str) -> None:
     """
     await _execute(empty, waiting)
     await _execute(empty, "UPDATE runs SET status = 'waiting' WHERE id = 'exec_running'")
+    values = "('org_1', 'ver_1', 'a.docx', 'abc', 3, 'text/plain')"
+    await _execute(empty, f"INSERT INTO automation_version_files VALUES {values}")
     database = await db.Database.connect(empty)
     async with database.transaction() as tx:
         steps = await traces.list_steps(tx, "org_1", "exec_running")
+        file = await automations.version_file(tx, "org_1", "ver_1", "a.docx")
     await database.close()
+    assert file == automations.VersionFile("a.docx", "abc", 3, "text/plain")
     assert [(step.name, step.status, step.attempts) for step in steps] == [
         ("s", "success", None),
         ("w", "waiting", [{"attemptNumber": 1}]),

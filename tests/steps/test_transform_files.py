@@ -224,9 +224,24 @@ async def test_a_file_gets_the_ending_of_its_kind(context: FakeStepContext, name
     assert (await run(context, TransformJsonToXlsx, rows=[], filename=name))["filename"] == kept
 
 
-def test_a_path_is_no_template() -> None:
-    step = TransformTemplate.model_validate({"template": "letter.docx", "data": {}})
-    assert [problem[0::2] for problem in step.problems()] == [("template", "file_required")]
+async def test_a_template_beside_the_workflow_is_named_by_its_path(context: FakeStepContext, tmp_path: Path) -> None:
+    reference = await workbook(context, tmp_path, [["{{ name }}"]], filename="form.xlsx")
+    context.version_files["templates/form.xlsx"] = await context.open_file(reference)
+    output = await run(context, TransformTemplate, template="templates/form.xlsx", data={"name": "Ada"})
+    assert cells(context.artifacts[output["fileId"]["$file"]]) == [["Ada"]]
+
+
+@pytest.mark.parametrize("path", ["", "/form.docx", "../form.docx", "./form.docx", "a//b.docx", "a\\b.docx"])
+def test_a_path_that_leads_elsewhere_is_no_template(path: str) -> None:
+    config: dict[str, Any] = {"template": path, "data": {}}
+    problems = TransformTemplate.model_validate(config).problems()
+    assert [problem[0::2] for problem in problems] == [("template", "file_required")]
+    assert TransformTemplate.named_files(config) == []
+
+
+def test_a_path_that_a_run_decides_is_not_looked_for_beforehand() -> None:
+    named = [TransformTemplate.named_files({"template": value}) for value in ("{{ input.form }}", "a.docx", {}, None)]
+    assert named == [[], [("template", "a.docx")], [], []]
     assert automations.parse_workflow(TransformTemplate.example).issues == ()
 
 
