@@ -7,10 +7,11 @@ import socket
 import ssl
 import zlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -134,6 +135,16 @@ class Response:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field of a form that is sent as multipart: a text, or a file that is read while it is sent."""
+
+    name: str
+    content: str | Path
+    filename: str | None = None
+    content_type: str | None = None
+
+
 async def look_up(host: str, port: int) -> Sequence[str]:
     """Ask the operating system for the addresses of a host."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -161,14 +172,16 @@ class Outgoing:
         *,
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
+        form: Sequence[Part] | None = None,
         timeout: float = 30.0,
         max_bytes: int = MAX_BODY_BYTES,
         verify_tls: bool = True,
     ) -> Response:
         """Send a request, follow up to 5 redirects and read the whole response, of any status, in `timeout` seconds.
 
-        Another origin that a redirect leads to gets neither credentials nor headers of the caller's own. No proxy of
-        the environment is used. A body, also when it is decompressed, ends the call once it exceeds `max_bytes`.
+        With `form` the body is multipart/form-data, whose type needs no header. Another origin that a redirect leads
+        to gets neither credentials nor headers of the caller's own. No proxy of the environment is used. A body, also
+        when it is decompressed, ends the call once it exceeds `max_bytes`.
 
         Raises:
             RequestInvalidError: URL or headers are none.
@@ -184,8 +197,10 @@ class Outgoing:
         checked = _checked_headers(headers or {})
         try:
             async with asyncio.timeout(timeout), self._client(verify_tls=verify_tls) as client:
-                request = client.build_request(method, url, headers=checked, content=content)
-                return await _follow(client, request, max_bytes)
+                with ExitStack() as opened:
+                    files = None if form is None else [_multipart(part, opened) for part in form]
+                    request = client.build_request(method, url, headers=checked, content=content, files=files)
+                    return await _follow(client, request, max_bytes)
         except TimeoutError as error:
             message = f"{_host(url)} did not answer within {timeout:g} seconds."
             raise TooSlowError(message) from error
@@ -222,6 +237,13 @@ class Outgoing:
             message = f"{host}:{port} is an address inside a private network, or reserved."
             raise AddressForbiddenError(message)
         return addresses[:MAX_ADDRESSES]
+
+
+def _multipart(part: Part, opened: ExitStack) -> tuple[str, tuple[str | None, Any, str | None]]:
+    # The library takes a text without a file name for an ordinary field.
+    if isinstance(part.content, str):
+        return part.name, (None, part.content.encode(errors="replace"), None)
+    return part.name, (part.filename, opened.enter_context(part.content.open("rb")), part.content_type)
 
 
 def is_public(address: str) -> bool:

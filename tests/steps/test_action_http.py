@@ -1,12 +1,17 @@
 import asyncio
+import email
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from email.message import Message
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
+from pydantic import JsonValue
 from tests.fakes.raw_server import Asked, RawServer, pieces, raw_server, redirect, response
 from tests.fakes.step_context import FakeStepContext
 
@@ -209,3 +214,123 @@ async def test_what_cannot_be_sent_is_refused(config: dict[str, Any], code: str)
 async def test_a_response_over_the_limit_fails_the_step() -> None:
     error = await failed(pieces(b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n"))
     assert (error.code, error.category) == ("response_too_large", "validation")
+
+
+# --- forms with files
+
+MULTIPART = {"content-type": "multipart/form-data"}
+
+
+def parts_of(asked: Asked) -> list[Message]:
+    head = f"Content-Type: {asked.headers['content-type']}\r\n\r\n".encode()
+    message = email.message_from_bytes(head + asked.body)
+    assert message.is_multipart()
+    return [part for part in message.walk() if not part.is_multipart()]
+
+
+def a_file(context: FakeStepContext, path: Path, size: int, filename: str, kind: str = "application/pdf") -> JsonValue:
+    with path.open("wb") as file:
+        file.truncate(size)
+    return context.add_file(path, kind, filename=filename)
+
+
+async def test_a_form_carries_files_beside_its_fields(tmp_path: Path) -> None:
+    context = FakeStepContext()
+    pdf = a_file(context, tmp_path / "a.pdf", 3_000_000, "Rechnung ä.pdf")
+    note = a_file(context, tmp_path / "b", 0, "b.txt", "text/plain; charset=utf-8")
+    body = {"kind": "invoice", "total": 1.5, "tags": ["x", {"y": None}], "document": pdf, "more": [note, pdf]}
+    async with raw_server(lambda asked: response()) as server:
+        await call(server, context, method="POST", headers=MULTIPART, body=body)
+    asked = server.asked[0]
+    assert asked.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert asked.headers["idempotency-key"] == "run.step"
+    parts = parts_of(asked)
+    names = [part.get_param("name", header="content-disposition") for part in parts]
+    assert names == ["kind", "total", "tags", "tags", "document", "more", "more"]
+    assert [part.get_payload(decode=True) for part in parts[:4]] == [b"invoice", b"1.5", b"x", b'{"y":null}']
+    assert [part.get_content_type() for part in parts[4:]] == ["application/pdf", "text/plain", "application/pdf"]
+    assert [len(part.get_payload(decode=True)) for part in parts[4:]] == [3_000_000, 0, 3_000_000]  # pyright: ignore[reportArgumentType] # bytes, since it is decoded
+    assert 'filename="Rechnung ä.pdf"'.encode() in asked.body
+
+
+async def test_a_redirect_gets_the_whole_form_again(tmp_path: Path) -> None:
+    context = FakeStepContext()
+    file = a_file(context, tmp_path / "a", 200_000, "a.bin")
+
+    def answering(asked: Asked) -> AsyncIterator[bytes]:
+        return response() if asked.target == "/y" else redirect("/y", status="307 Again")
+
+    async with raw_server(answering) as server:
+        await call(server, context, method="POST", headers=MULTIPART, body={"f": file})
+    first, second = server.asked
+    assert first.body == second.body
+    assert len(second.body) > 200_000
+
+
+async def test_no_name_adds_a_part_or_a_header(tmp_path: Path) -> None:
+    context = FakeStepContext()
+    evil = 'a"\r\nX-Evil: 1\r\n\r\n--x'
+    file = a_file(context, tmp_path / "a", 1, evil, "text/plain\r\nX-Evil: 2")
+    async with raw_server(lambda asked: response()) as server:
+        await call(server, context, method="POST", headers=MULTIPART, body={evil: file, "b": "\ud800"})
+    (first, second) = parts_of(server.asked[0])
+    assert [name.lower() for name in first.keys()] == ["content-disposition", "content-type"]  # noqa: SIM118 # a message's
+    assert (first.get_content_type(), second.get_payload(decode=True)) == ("application/octet-stream", b"?")
+
+
+async def test_a_form_of_files_is_sent_without_being_held(tmp_path: Path) -> None:
+    context = FakeStepContext()
+    file = a_file(context, tmp_path / "large", 60_000_000, "large.bin")
+    received = 0
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal received
+        head = await reader.readuntil(b"\r\n\r\n")
+        left = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        while received < left:
+            received += len(await reader.read(65536))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    tracemalloc.start()
+    try:
+        step = ActionHttp.model_validate({"url": url, "method": "POST", "headers": MULTIPART, "body": {"f": file}})
+        await step.run(context)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+        server.close()
+    assert received > 60_000_000
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (["a"], "body_unsupported"),
+        ("text", "body_unsupported"),
+        (None, "body_unsupported"),
+        ({"f": {"$file": "input/none"}}, "file_required"),
+        ({"f": [{"$file": "/etc/passwd"}]}, "file_required"),
+        ({"f": "x" * (10 * 1024**2 + 1)}, "body_too_large"),
+    ],
+)
+async def test_what_is_no_form_is_not_sent(body: Any, code: str) -> None:
+    error = await failed(response(), method="POST", headers=MULTIPART, body=body)
+    assert (error.code, error.category) == (code, "validation")
+
+
+async def test_files_over_the_limit_are_not_sent(tmp_path: Path) -> None:
+    context = FakeStepContext()
+    file = a_file(context, tmp_path / "large", 60 * 1024**2, "large.bin")
+    async with raw_server(lambda asked: response()) as server:
+        with pytest.raises(StepError) as raised:
+            await call(server, context, method="POST", headers=MULTIPART, body={"f": [file, file]})
+    assert (raised.value.code, server.asked) == ("body_too_large", [])
+
+
+async def test_other_multipart_bodies_are_refused() -> None:
+    error = await failed(response(), method="POST", headers={"Content-Type": "multipart/mixed"}, body={"a": 1})
+    assert error.code == "body_unsupported"

@@ -1,6 +1,7 @@
 """`action.http`: calls an HTTP API."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlencode
 
@@ -9,15 +10,19 @@ from pydantic import Field, JsonValue, TypeAdapter
 from pydantic_core import from_json
 from typing_extensions import override
 
-from assay.outgoing import OutgoingError, Response
-from assay.steps.base import Effect, Step, StepContext, StepError
+from assay.outgoing import OutgoingError, Part, Response
+from assay.steps.base import Effect, LocalFile, Step, StepContext, StepError
 from assay.steps.response_status import fail_on_status, request_failed
 from assay.steps.secrets import request_without_secrets
 from assay.steps.text_encoding import content_type, decoded
 
 MAX_SENT_BYTES = 10 * 1024**2
+MAX_FILES_BYTES = 100 * 1024**2
 FORM = "application/x-www-form-urlencoded"
+FORM_WITH_FILES = "multipart/form-data"
 
+# It becomes a line of the body.
+_TYPE = re.compile(r"[\x20-\x7e]+")
 _JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonValue)
 
 
@@ -78,7 +83,8 @@ output:
     body: JsonValue = Field(
         default=None,
         description="What to send: a text as it is; an object as a form, where the header Content-Type is "
-        "`application/x-www-form-urlencoded`; anything else as JSON.",
+        "`application/x-www-form-urlencoded` or `multipart/form-data` (there a file reference becomes a file, and all "
+        "files have 100 MB together); anything else as JSON.",
     )
     timeout: int = Field(
         default=30_000, ge=1, le=600_000, description="How long the whole response may take, in milliseconds."
@@ -114,7 +120,12 @@ output:
     async def run(self, context: StepContext) -> JsonValue:
         headers = {name: str(value) for name, value in self.headers.items()}
         given = {name.lower(): value for name, value in headers.items()}
-        content = self._content(content_type(given.get("content-type", ""))[0], headers)
+        declared = content_type(given.get("content-type", ""))[0]
+        form = await _form_with_files(self.body, context) if declared == FORM_WITH_FILES else None
+        if form is None:
+            content = self._content(declared, headers)
+        else:
+            content, headers = None, {name: text for name, text in headers.items() if name.lower() != "content-type"}
         if not self.replay_safe and "idempotency-key" not in given:
             headers["Idempotency-Key"] = context.idempotency_key
         outgoing = await context.outgoing()
@@ -124,6 +135,7 @@ output:
                 self.url,
                 headers=headers,
                 content=content,
+                form=form,
                 timeout=self.timeout / 1000,
                 verify_tls=not self.insecure_skip_tls_verify,
             )
@@ -141,26 +153,54 @@ output:
         elif declared == FORM:
             content, implied = _form(self.body), FORM
         elif declared.startswith("multipart/"):
-            raise StepError("body_unsupported", "Multipart bodies cannot be sent.", category="validation")
+            message = f"Of multipart bodies only {FORM_WITH_FILES} can be sent."
+            raise StepError("body_unsupported", message, category="validation")
         else:
             content, implied = _JSON.dump_json(self.body), "application/json"
         if not declared:
             headers["Content-Type"] = implied
-        if len(content) > MAX_SENT_BYTES:
-            message = f"The body has {len(content)} bytes; {MAX_SENT_BYTES} can be sent."
-            raise StepError("body_too_large", message, category="validation")
+        _check_size(len(content), MAX_SENT_BYTES)
         return content
 
 
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        message = f"The body has {size} bytes; {limit} can be sent."
+        raise StepError("body_too_large", message, category="validation")
+
+
 def _form(body: JsonValue) -> bytes:
+    return urlencode([(name, _field(value)) for name, value in _fields(body)]).encode()
+
+
+async def _form_with_files(body: JsonValue, context: StepContext) -> Sequence[Part]:
+    if body == {}:
+        raise StepError("body_unsupported", "A form with files has at least one field.", category="validation")
+    parts: list[Part] = []
+    text_size = file_size = 0
+    for name, value in _fields(body):
+        if isinstance(value, dict) and "$file" in value:
+            file = await context.open_file(value)
+            parts.append(Part(name, file.path, file.filename, _type_of(file)))
+            file_size += file.size
+        else:
+            parts.append(Part(name, _field(value)))
+            text_size += len(name) + len(_field(value))
+        _check_size(text_size, MAX_SENT_BYTES)
+        _check_size(file_size, MAX_FILES_BYTES)
+    return parts
+
+
+def _type_of(file: LocalFile) -> str:
+    return file.content_type if _TYPE.fullmatch(file.content_type) else "application/octet-stream"
+
+
+def _fields(body: JsonValue) -> Sequence[tuple[str, JsonValue]]:
     if not isinstance(body, dict):
         raise StepError("body_unsupported", "A form is sent from an object of its fields.", category="validation")
-    pairs = [
-        (name, _field(value))
-        for name, values in body.items()
-        for value in (values if isinstance(values, list) else [values])
+    return [
+        (name, value) for name, values in body.items() for value in (values if isinstance(values, list) else [values])
     ]
-    return urlencode(pairs).encode()
 
 
 def _field(value: JsonValue) -> str:
