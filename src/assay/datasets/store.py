@@ -85,6 +85,8 @@ GRADED = f"SELECT v.example_id, v.name, v.graded_hash FROM example_versions v WH
 
 LIVING = f"SELECT v.id, v.example_id, v.name, v.content_hash FROM example_versions v WHERE {_CURRENT}"
 
+NAMED = "SELECT id FROM examples WHERE organization_id = $1 AND automation_id = $2 AND name = $3 AND deleted_at IS NULL"
+
 COUNT_FILES = f"""
 SELECT count(*) FROM example_files f JOIN example_versions v ON v.id = f.example_version_id WHERE {_CURRENT}
 """
@@ -167,6 +169,7 @@ class Living:
 
     version_id: str
     example_id: str
+    name: str
     content_hash: str
 
 
@@ -274,7 +277,12 @@ async def graded_hashes(tx: db.Transaction, organization_id: str, automation_id:
 async def living(tx: db.Transaction, organization_id: str, automation_id: str) -> dict[str, Living]:
     """Return what there is now, by name."""
     rows = await tx.fetch(LIVING, organization_id, automation_id)
-    return {row["name"]: Living(row["id"], row["example_id"], row["content_hash"]) for row in rows}
+    return {row["name"]: Living(*row) for row in rows}
+
+
+async def id_of(tx: db.Transaction, organization_id: str, automation_id: str, name: str) -> str | None:
+    """Return the id of the example that has a name now, or None."""
+    return await tx.fetch_value(NAMED, organization_id, automation_id, name)
 
 
 async def highest_number(tx: db.Transaction, organization_id: str, automation_id: str) -> int:

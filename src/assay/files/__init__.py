@@ -1,6 +1,6 @@
 """Bytes by their hash, reusable files, and the artifacts of a run."""
 
-from assay.files.archive import zip_stream
+from assay.files.archive import Outbox, zip_stream
 from assay.files.blobs import Blobs
 from assay.files.errors import (
     ArtifactNotFoundError,
@@ -13,6 +13,7 @@ from assay.files.errors import (
     StoredFileNotFoundError,
     ZipTooLargeError,
 )
+from assay.files.input_folder import InputFolder
 from assay.files.model import Artifact, Blob, StoredFile
 from assay.files.names import content_type_of, download_headers, safe_filename, safe_path
 from assay.files.spool import Spool
@@ -25,6 +26,7 @@ from assay.files.store import (
     delete,
     get,
     get_artifact,
+    hold_artifacts,
     list_artifacts,
 )
 
@@ -35,9 +37,11 @@ __all__ = [
     "BlobMissingError",
     "Blobs",
     "FileTooLargeError",
+    "InputFolder",
     "InvalidArtifactPathError",
     "InvalidPurposeError",
     "InvalidStorageUrlError",
+    "Outbox",
     "Spool",
     "StorageUnavailableError",
     "StoredFile",
@@ -53,6 +57,7 @@ __all__ = [
     "download_headers",
     "get",
     "get_artifact",
+    "hold_artifacts",
     "list_artifacts",
     "safe_filename",
     "safe_path",

@@ -29,7 +29,7 @@ def zip_stream(blobs: Blobs, artifacts: Sequence[Artifact], limit: int) -> Async
 
 
 async def _packed(blobs: Blobs, artifacts: Sequence[Artifact]) -> AsyncGenerator[bytes]:
-    outbox = _Outbox()
+    outbox = Outbox()
     with zipfile.ZipFile(outbox, "w") as archive:
         for artifact in artifacts:
             with archive.open(_entry(artifact), "w") as entry:
@@ -46,7 +46,7 @@ def _entry(artifact: Artifact) -> zipfile.ZipInfo:
     return entry
 
 
-class _Outbox(io.RawIOBase):
+class Outbox(io.RawIOBase):
     """A file that cannot seek, whose content is taken away while it grows."""
 
     def __init__(self) -> None:
@@ -63,6 +63,7 @@ class _Outbox(io.RawIOBase):
         return memoryview(content).nbytes
 
     def take(self) -> bytes:
+        """Return what was written since the last time."""
         taken = bytes(self._content)
         self._content.clear()
         return taken

@@ -107,14 +107,18 @@ class Blobs:
         Raises:
             StorageUnavailableError: the bytes could not be written.
         """
-        blob = Blob(spool.sha256, spool.size)
-        await store.hold_blob(tx, blob.sha256)
-        with storage_errors():
-            if self._folder is None:
-                await self._upload(blob, spool)
-            else:
-                await asyncio.to_thread(_place, spool, self._folder / _key(blob.sha256))
-        return blob
+        return (await self.keep_all(tx, [spool]))[0]
+
+    async def keep_all(self, tx: Transaction, spools: Sequence[Spool]) -> list[Blob]:
+        """Keep several spools at once, in their order: much quicker for many small ones; otherwise as `keep`.
+
+        Raises:
+            StorageUnavailableError: some bytes could not be written.
+        """
+        blobs = [Blob(spool.sha256, spool.size) for spool in spools]
+        await store.hold_blobs(tx, [blob.sha256 for blob in blobs])
+        await asyncio.gather(*map(self._write, blobs, spools))
+        return blobs
 
     async def keep_bytes(self, tx: Transaction, content: bytes) -> Blob:
         """Keep bytes that are in memory; otherwise as `keep`.
@@ -250,6 +254,13 @@ class Blobs:
                 return await obstore.get_async(self._objects, _key(sha256))
             except FileNotFoundError as error:
                 raise BlobMissingError from error
+
+    async def _write(self, blob: Blob, spool: Spool) -> None:
+        with storage_errors():
+            if self._folder is None:
+                await self._upload(blob, spool)
+            else:
+                await asyncio.to_thread(_place, spool, self._folder / _key(blob.sha256))
 
     async def _upload(self, blob: Blob, spool: Spool) -> None:
         key = _key(blob.sha256)

@@ -2,7 +2,7 @@
 
 A row may be added only for bytes that cannot vanish meanwhile: bytes this transaction kept
 (`Blobs.keep` holds a shared lock on the hash), or bytes of a row this transaction read with
-`by_ids` or copies with `copy_artifacts` (the row is locked, so it cannot be deleted before the
+`by_ids` or `hold_artifacts`, or copies with `copy_artifacts` (the row is locked, so it cannot be deleted before the
 new one is visible to whoever deletes bytes).
 """
 
@@ -20,7 +20,7 @@ _FILE = "id, filename, content_type, size, sha256, purpose, created_by, created_
 _ARTIFACT = "path, name, role, step_name, content_type, size, sha256"
 
 # Everything that refers to bytes by their hash. Each table has an index on (organization_id, sha256).
-_REFERRING_TABLES = ("files", "run_artifacts", "automation_version_files")
+_REFERRING_TABLES = ("files", "run_artifacts", "example_files", "automation_version_files")
 
 _BLOB_LOCKS = 0x626C6F62  # "blob": the namespace of advisory locks on hashes
 
@@ -173,6 +173,20 @@ async def list_artifacts(tx: Transaction, organization_id: str, run_id: str) -> 
     return [_artifact(row) for row in rows]
 
 
+async def hold_artifacts(tx: Transaction, organization_id: str, run_id: str) -> list[Artifact]:
+    """Like `list_artifacts`; and they cannot be deleted until the transaction ends.
+
+    So the caller may add rows that refer to their bytes.
+    """
+    rows = await tx.fetch(
+        f"""SELECT {_ARTIFACT} FROM run_artifacts WHERE organization_id = $1 AND run_id = $2
+            ORDER BY created_at, path FOR KEY SHARE""",
+        organization_id,
+        _askable(run_id),
+    )
+    return [_artifact(row) for row in rows]
+
+
 async def get_artifact(tx: Transaction, organization_id: str, run_id: str, path: str) -> Artifact:
     """Return one artifact of a run.
 
@@ -191,9 +205,10 @@ async def get_artifact(tx: Transaction, organization_id: str, run_id: str, path:
     return _artifact(row)
 
 
-async def hold_blob(tx: Transaction, sha256: str) -> None:
-    """Keep the blob from being forgotten until the transaction ends; waits while it is being forgotten."""
-    await tx.execute("SELECT pg_advisory_xact_lock_shared($1, $2)", _BLOB_LOCKS, _lock_of(sha256))
+async def hold_blobs(tx: Transaction, hashes: Iterable[str]) -> None:
+    """Keep blobs from being forgotten until the transaction ends; waits while one is being forgotten."""
+    locks = sorted({_lock_of(sha256) for sha256 in hashes})
+    await tx.execute("SELECT pg_advisory_xact_lock_shared($1, lock) FROM unnest($2::int[]) AS lock", _BLOB_LOCKS, locks)
 
 
 async def lock_blobs(tx: Transaction, hashes: Iterable[str]) -> list[str]:

@@ -1,8 +1,4 @@
-"""How files get into a run: every form of reference becomes an artifact that belongs to the run.
-
-The stored input names files as `{"$file": "input/<field>/<name>", "filename", "mimeType", "size"}`,
-so that a run keeps working after the reusable file it was started with is deleted.
-"""
+"""How files get into a run: every form of reference becomes an artifact that belongs to the run."""
 
 import base64
 import binascii
@@ -43,21 +39,8 @@ class InvalidFileReferenceError(InvalidValueError):
 class _Taken:
     """Paths used so far, the artifacts made, and what was wrong."""
 
-    artifacts: dict[str, files.Artifact] = field(default_factory=dict[str, files.Artifact])
+    folder: files.InputFolder = field(default_factory=files.InputFolder)
     issues: list[Issue] = field(default_factory=list[Issue])
-
-    def add(self, input_field: str, filename: str, content_type: str | None, blob: files.Blob) -> JsonValue:
-        name = files.safe_filename(filename)
-        path = self._free_path(f"input/{files.safe_filename(input_field)}", name)
-        mime = files.content_type_of(name, content_type)
-        self.artifacts[path] = files.Artifact(path, name, "input", None, mime, blob.size, blob.sha256)
-        return {"$file": path, "filename": name, "mimeType": mime, "size": blob.size}
-
-    def _free_path(self, folder: str, name: str) -> str:
-        path, number = f"{folder}/{name}", 2
-        while path in self.artifacts:
-            path, number = f"{folder}/{number}-{name}", number + 1
-        return path
 
 
 def with_placeholders(value: Mapping[str, JsonValue], uploads: Sequence[Upload]) -> dict[str, JsonValue]:
@@ -104,14 +87,16 @@ async def take_files(
         if "$file" in node:
             found = (own or {}).get(str(node["$file"]))
             if found is not None:
-                return taken.add(input_field, found.name, found.content_type, files.Blob(found.sha256, found.size))
+                return taken.folder.add(
+                    input_field, found.name, found.content_type, files.Blob(found.sha256, found.size)
+                )
             taken.issues.append(Issue(path, "`$file` names files inside a run; it cannot be sent.", "file_required"))
             return node
         if _is_reference(node):
             upload = sent.pop(_id_of(node), None)
             if upload is not None:
                 blob = await blobs.keep(tx, upload.spool)
-                return taken.add(input_field, upload.filename, upload.content_type, blob)
+                return taken.folder.add(input_field, upload.filename, upload.content_type, blob)
             return _stored_reference(node, path, input_field, known, taken)
         if "$inline" in node:
             return await _stored_inline(tx, blobs, node, path, input_field, taken)
@@ -120,7 +105,7 @@ async def take_files(
     result = {name: await stored(item, name, name) for name, item in value.items()}
     if taken.issues:
         raise InvalidFileReferenceError(taken.issues[0].message, issues=taken.issues)
-    return result, list(taken.artifacts.values())
+    return result, list(taken.folder.artifacts.values())
 
 
 def _is_reference(node: Mapping[str, JsonValue]) -> bool:
@@ -152,7 +137,7 @@ def _stored_reference(
     name, mime = node.get("filename"), node.get("mimeType")
     filename = name if isinstance(name, str) else file.filename
     content_type = mime if isinstance(mime, str) else file.content_type
-    return taken.add(input_field, filename, content_type, files.Blob(file.sha256, file.size))
+    return taken.folder.add(input_field, filename, content_type, files.Blob(file.sha256, file.size))
 
 
 async def _stored_inline(
@@ -177,4 +162,4 @@ async def _stored_inline(
         return None
     blob = await blobs.keep_bytes(tx, content)
     name = filename if isinstance(filename, str) else "file"
-    return taken.add(input_field, name, mime if isinstance(mime, str) else None, blob)
+    return taken.folder.add(input_field, name, mime if isinstance(mime, str) else None, blob)
