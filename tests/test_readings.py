@@ -1,6 +1,6 @@
 import pytest
 
-from assay.steps.readings import iso_date, number
+from assay.readings import iso_date, number
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 import assay
 from assay import access, api, steps
 from assay.api.errors import STATUS
+from assay.described import Setting
 from assay.errors import AssayError
 from assay.settings import Settings
 
@@ -121,7 +122,7 @@ def _step_section(about: steps.Description) -> str:
     return "\n".join([*lines, "```yaml", about.example.rstrip(), "```", ""])
 
 
-def _setting_table(settings: Sequence[steps.Setting]) -> list[str]:
+def _setting_table(settings: Sequence[Setting]) -> list[str]:
     rows = [
         f"| `{one.name}` | {_cell(one.type)} | {_cell(one.default)} | {_cell(one.description)} |" for one in settings
     ]

@@ -8,6 +8,7 @@ from typing import Any, cast
 import jsonschema_rs
 from pydantic import JsonValue
 
+from assay import jsonschemas
 from assay.automations.errors import InvalidInputError
 from assay.errors import Issue
 
@@ -36,9 +37,7 @@ class InputContract:
         self.names = tuple(str(declaration["name"]) for declaration in declared)
         self.schema: dict[str, Any] = _object_schema({str(item["name"]): item for item in declared})
         self._defaults = {str(item["name"]): item["default"] for item in declared if "default" in item}
-        self._validator = jsonschema_rs.Draft202012Validator(
-            self.schema, validate_formats=True, retriever=_refuse_to_fetch
-        )
+        self._validator = jsonschemas.validator(self.schema)
 
     def check(self, value: Mapping[str, JsonValue], *, coerce_strings: bool = False) -> dict[str, JsonValue]:
         """Return the input with defaults filled in; keys that nobody declared stay.
@@ -70,8 +69,7 @@ class InputContract:
     def default_issue(self, name: str) -> str | None:
         """Say what is wrong with the default of one input, or None."""
         schema = self.schema["properties"][name]
-        validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True, retriever=_refuse_to_fetch)
-        error = next(iter(validator.iter_errors(self._defaults[name])), None)
+        error = next(iter(jsonschemas.validator(schema).iter_errors(self._defaults[name])), None)
         return None if error is None else error.message
 
     def _coerced(self, name: str, value: JsonValue) -> JsonValue:
@@ -149,8 +147,3 @@ def _field(path: Iterable[str | int]) -> str:
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text or "<root>"
-
-
-def _refuse_to_fetch(address: str) -> Any:
-    message = f"A schema may not refer to {address}."
-    raise ValueError(message)

@@ -10,6 +10,7 @@ from assay.cli import output
 from assay.cli.failure import Failure
 from assay.cli.options import AsJson
 from assay.cli.output import Value
+from assay.described import Setting
 
 app = typer.Typer(help="Look up the step types that workflows are made of.")
 COLUMNS = ("field", "type", "default", "description")
@@ -63,7 +64,7 @@ def show(
     output.print_text(about.example)
 
 
-def _rows(settings: Sequence[steps.Setting]) -> Sequence[Sequence[Value]]:
+def _rows(settings: Sequence[Setting]) -> Sequence[Sequence[Value]]:
     return [(one.name, one.type, one.default, one.description) for one in settings]
 
 

@@ -20,6 +20,7 @@ from assay.providers.model import (
 )
 from assay.providers.pacing import Patience
 from assay.providers.resolution import provider_of_the_machine
+from assay.providers.structured import structured_answer, usage_of
 from assay.providers.testing import Trial, try_out
 
 __all__ = [
@@ -50,5 +51,7 @@ __all__ = [
     "list_providers",
     "provider_of_the_machine",
     "remove",
+    "structured_answer",
     "try_out",
+    "usage_of",
 ]

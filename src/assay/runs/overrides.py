@@ -1,10 +1,11 @@
 """What an override given with a run does to a step's output."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-import jsonschema_rs
 from pydantic import JsonValue
+
+from assay import jsonschemas
 
 OverrideMode = Literal["skipped", "partial"]
 
@@ -17,8 +18,7 @@ def override_mode(override: Mapping[str, JsonValue], output_schema: Mapping[str,
     """
     if output_schema is None:
         return "partial"
-    validator = jsonschema_rs.Draft202012Validator(dict(output_schema), validate_formats=True, retriever=_deny)
-    return "skipped" if validator.is_valid(override) else "partial"
+    return "skipped" if jsonschemas.validator(output_schema).is_valid(override) else "partial"
 
 
 def merged(output: JsonValue, override: JsonValue) -> JsonValue:
@@ -26,8 +26,3 @@ def merged(output: JsonValue, override: JsonValue) -> JsonValue:
     if isinstance(output, dict) and isinstance(override, dict):
         return {**output, **{key: merged(output.get(key), value) for key, value in override.items()}}
     return override
-
-
-def _deny(uri: str) -> NoReturn:
-    message = f"{uri} is not fetched"
-    raise ValueError(message)

@@ -18,7 +18,7 @@ from assay.steps.base import (
     SuspendedError,
 )
 from assay.steps.catalogue import catalogue
-from assay.steps.description import Description, Part, Setting, describe
+from assay.steps.description import Description, describe
 from assay.steps.mail_server import MailServer
 
 __all__ = [
@@ -31,10 +31,8 @@ __all__ = [
     "FailureCategory",
     "LocalFile",
     "MailServer",
-    "Part",
     "RetryPolicy",
     "ScopeEntry",
-    "Setting",
     "SkippedError",
     "Step",
     "StepContext",

@@ -7,17 +7,15 @@ cannot be written so is asked for without enforcement, and checked here all the 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 import jsonschema_rs
 from pydantic import JsonValue
 
 from assay import jsontext
+from assay.jsonschemas import Schema, first_errors, validator
 
 MAX_SCHEMA_CHARACTERS = 200_000
-MAX_SHOWN_ERRORS = 10
-
-Schema = Mapping[str, Any]
 
 # No meaning for a model, or none that vendors enforce; our own check still knows the latter.
 _NOT_SENT = frozenset(
@@ -57,26 +55,6 @@ def answer_form(schema: Schema) -> AnswerForm:
 def fixed_form(schema: Schema) -> AnswerForm:
     """Take a schema of our own as it stands: closed, and with all that it lists."""
     return AnswerForm(schema, validator(schema), strict=True)
-
-
-def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
-    """Build a validator that knows formats and fetches nothing.
-
-    Raises:
-        ValueError: the schema is not valid, or refers to something outside itself.
-    """
-    return jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True, retriever=_deny)
-
-
-def first_errors(validator: jsonschema_rs.Draft202012Validator, value: JsonValue) -> Sequence[str]:
-    """Return the first 10 errors as lines of path and message."""
-    found: list[str] = []
-    for error in validator.iter_errors(value):
-        path = ".".join(map(str, error.instance_path)) or "<root>"
-        found.append(f"{path}: {error.message[:300]}")
-        if len(found) == MAX_SHOWN_ERRORS:
-            break
-    return found
 
 
 def form_of(config: Mapping[str, JsonValue]) -> Schema | None:
@@ -150,11 +128,6 @@ def _branch(schema: Schema, value: JsonValue, root: Schema) -> Schema:
             if says in found:
                 return found
     return schema
-
-
-def _deny(uri: str) -> NoReturn:
-    message = f"{uri} is not fetched"
-    raise ValueError(message)
 
 
 def _references(value: object) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from pydantic import JsonValue
 
-from assay.steps.readings import iso_date, number
+from assay.readings import iso_date, number
 from assay.steps.source_text import SourcePage, SourceText
 
 Confidence = Literal["high", "medium", "low"]

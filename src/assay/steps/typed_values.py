@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from assay.readings import iso_date, number
 from assay.steps.page_words import Box, Row
-from assay.steps.readings import iso_date, number
 
 ValueType = Literal["money", "date", "id", "text"]
 Value = str | int | float

@@ -10,15 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import override
 
 from assay import providers
-from assay.steps.answer_form import (
-    answer_form,
-    first_errors,
-    fixed_form,
-    form_of,
-    schema_problem,
-    validator,
-    without_nulls,
-)
+from assay.jsonschemas import first_errors, validator
+from assay.steps.answer_form import answer_form, fixed_form, form_of, schema_problem, without_nulls
 from assay.steps.asking import Task, all_answers, answer_to, model_for
 from assay.steps.base import Effect, Step, StepContext, StepError
 from assay.steps.grounding import EVIDENCE_SCHEMA, Evidence, evidence_of, grounding, shifted

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, cast
 from pydantic import Field, JsonValue
 from typing_extensions import override
 
-from assay.steps.answer_form import answer_form, first_errors, form_of, schema_problem, validator, without_nulls
+from assay.jsonschemas import first_errors, validator
+from assay.steps.answer_form import answer_form, form_of, schema_problem, without_nulls
 from assay.steps.asking import Task, all_answers, answer_to, model_for
 from assay.steps.base import Effect, Step, StepContext, StepError
 from assay.steps.merging import merged

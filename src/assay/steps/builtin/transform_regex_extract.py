@@ -12,9 +12,9 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import override
 
+from assay.readings import iso_date, number
 from assay.steps.base import Step, StepContext, StepError
 from assay.steps.patterns import PATTERN_LIMIT, Capture, Pattern, SandboxedPattern, any_pattern
-from assay.steps.readings import iso_date, number
 
 TEXT_LIMIT = 5_000_000
 """Characters of text one step searches."""
