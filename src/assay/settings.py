@@ -73,8 +73,8 @@ class Settings(BaseSettings):
     )
     smtp_url: str | None = Field(
         default=None,
-        description="Mail server that `action.email` sends by: `smtp://user:password@host:port`, or `smtps://…` where "
-        "TLS comes first. Unset: no e-mail can be sent.",
+        description="Mail server that `action.email` sends by: `smtp://user:password@host:port`; `smtps://…` where "
+        "TLS comes first, `smtp+starttls://…` where nothing may be sent without it. Unset: no e-mail can be sent.",
     )
     smtp_from: str | None = Field(default=None, description="Address that e-mail comes from.")
     log_level: str = Field(

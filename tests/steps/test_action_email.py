@@ -247,9 +247,8 @@ async def test_a_closed_port_is_temporarily_unavailable() -> None:
 
 async def test_smtps_to_a_server_without_tls_fails(post: Post) -> None:
     server = MailServer.parse(f"smtps://127.0.0.1:{post.port}", "assay@mint.example")
-    assert (await failure(FakeStepContext(mailing=server), timeout=3000)).category in {
-        "temporarily_unavailable", "timeout",
-    }  # fmt: skip
+    error = await failure(FakeStepContext(mailing=server), timeout=3000)
+    assert (error.code, error.category) == ("email_tls_failed", "validation")
 
 
 def test_addresses_of_mail_servers() -> None:
@@ -264,6 +263,8 @@ def test_addresses_of_mail_servers() -> None:
     assert MailServer.parse("smtp://mail.example", "a@b.example").port == 587
     assert not MailServer.parse("smtp://mail.example", "a@b.example").must_start_tls
     assert MailServer.parse("smtp://u:p@mail.example", "a@b.example").must_start_tls
+    assert MailServer.parse("smtp+starttls://127.0.0.1", "a@b.example").must_start_tls
+    assert not MailServer.parse("smtps://u:p@mail.example", "a@b.example").must_start_tls
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from assay.errors import InvalidValueError
 
-_PORTS = {"smtp": 587, "smtps": 465}
+_PORTS = {"smtp": 587, "smtp+starttls": 587, "smtps": 465}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class MailServer:
     """A mail server and the address that its mail comes from.
 
     `smtps` speaks TLS from the start. `smtp` turns to TLS where the server offers it, and insists on that before
-    it sends a password to another machine.
+    it sends a password to another machine; `smtp+starttls` always insists. A certificate is always verified.
     """
 
     host: str
@@ -26,10 +26,11 @@ class MailServer:
     tls: bool = False
     user: str | None = None
     password: str | None = None
+    start_tls: bool = False
 
     @classmethod
     def parse(cls, url: str, sender: str) -> Self:
-        """Read `smtp(s)://user:password@host:port`; user and port may be missing.
+        """Read `smtp://user:password@host:port`, `smtp+starttls://…` or `smtps://…`; user and port may be missing.
 
         Raises:
             InvalidValueError: it is no such address, or the sender is none.
@@ -40,7 +41,7 @@ class MailServer:
         except ValueError as error:
             raise InvalidValueError("The mail server's address cannot be read.") from error
         if parts.scheme not in _PORTS or not parts.hostname or parts.path not in {"", "/"} or parts.query:
-            message = "The mail server is written as smtp://user:password@host:port, or smtps://…"
+            message = "The mail server is written as smtp://user:password@host:port, smtp+starttls://… or smtps://…"
             raise InvalidValueError(message)
         try:
             Address(addr_spec=sender)
@@ -48,12 +49,20 @@ class MailServer:
             message = "The sender is an address alone, such as assay@example.org."
             raise InvalidValueError(message) from error
         user, password = (unquote(part) if part else None for part in (parts.username, parts.password))
-        return cls(parts.hostname, port or _PORTS[parts.scheme], sender, parts.scheme == "smtps", user, password)
+        return cls(
+            host=parts.hostname,
+            port=port or _PORTS[parts.scheme],
+            sender=sender,
+            tls=parts.scheme == "smtps",
+            user=user,
+            password=password,
+            start_tls=parts.scheme == "smtp+starttls",
+        )
 
     @property
     def must_start_tls(self) -> bool:
         """Whether a server that does not offer TLS is to be left again."""
-        return self.user is not None and not self.tls and not _is_loopback(self.host)
+        return self.start_tls or (self.user is not None and not self.tls and not _is_loopback(self.host))
 
 
 def _is_loopback(host: str) -> bool:

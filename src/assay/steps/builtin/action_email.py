@@ -1,6 +1,7 @@
 """`action.email`: sends an e-mail."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping, Sequence
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -196,6 +197,12 @@ def _addresses(field: str, written: str | list[str]) -> list[Address]:
 
 
 def _failure(error: Exception) -> StepError:
+    untrusted = _tls_failure(error)
+    if untrusted is not None:
+        reason = getattr(untrusted, "verify_message", "") or untrusted.reason or "TLS failed"
+        message = f"No trusted connection to the mail server: {reason}."
+        hint = "Its certificate must be signed by an authority that the server's system trusts, for the host's name."
+        return StepError("email_tls_failed", message, category="validation", hint=hint)
     if isinstance(error, TimeoutError):
         return StepError("email_timeout", "The mail server did not answer in time.", category="timeout")
     if isinstance(error, aiosmtplib.SMTPAuthenticationError):
@@ -213,6 +220,14 @@ def _failure(error: Exception) -> StepError:
         message = f"The mail server cannot be reached, or broke off: {str(error)[:300]}"
         return StepError("email_server_unreachable", message, category="temporarily_unavailable")
     return StepError("email_refused", f"The mail server cannot take it: {str(error)[:300]}", category="validation")
+
+
+def _tls_failure(error: BaseException | None) -> ssl.SSLError | None:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return error
+        error = error.__cause__
+    return None
 
 
 def _category(temporary: bool) -> FailureCategory:
