@@ -455,3 +455,119 @@ def test_no_tree_makes_it_raise(tree: object) -> None:
     parsed = parse_workflow(text)
     assert all(issue.line is not None and issue.column is not None for issue in parsed.issues)
     assert parse_workflow(text).issues == parsed.issues
+
+
+def issues_by_place(text: str) -> dict[str, str]:
+    return {issue.field: issue.code for issue in parse_workflow(text).issues}
+
+
+def test_a_step_is_asked_for_its_problems_although_others_and_values_inside_its_own_fields_are_malformed() -> None:
+    text = HEAD + dedent("""\
+        inputs: [{name: n, type: integer}, {name: m, type: integer, default: x}, {name: k}]
+        steps:
+          - name: mixed
+            type: transform.regex-extract
+            with:
+              input: x
+              fields:
+                templated: {pattern: '(?<=a)b(', max: '{{ input.n }}'}
+                malformed: {pattern: '(b', max: middle}
+                misspelled: {pattern: 'b', slect: last}
+          - {name: broken, type: transform.regex-extract, wiht: 1, with: {input: x, fields: {a: {pattern: '(?<=a)b('}}}}
+          - {name: script, type: transform.script, with: {function: 'function script(): {} { return {{ }'}}
+        """)
+    assert issues_by_place(text) == {
+        "inputs.1.default": "invalid_default",
+        "inputs.2.type": "missing_key",
+        "steps.0.with.fields.templated.pattern": "pattern_invalid",
+        "steps.0.with.fields.malformed.pattern": "pattern_invalid",
+        "steps.0.with.fields.malformed.max": "invalid_value",
+        "steps.0.with.fields.misspelled.pattern": "pattern_without_group",
+        "steps.0.with.fields.misspelled.slect": "unknown_key",
+        "steps.1.wiht": "unknown_key",
+        "steps.1.with.fields.a.pattern": "pattern_invalid",
+        "steps.2.with.function": "script_syntax",
+    }
+
+
+def test_a_template_for_a_whole_field_leaves_open_what_depends_on_it() -> None:
+    text = HEAD + dedent("""\
+        inputs: [{name: n, type: integer}, {name: all, type: object}]
+        steps:
+          - {name: c, type: transform.text-chunker, with: {input: x, maxChars: '{{ input.n }}', overlap: 5000}}
+          - name: s
+            type: transform.script
+            with: {inputs: '{{ input.all }}', function: 'function script(a): { b: string } { return { b: a } }'}
+        """)
+    assert found(text) == []
+
+
+SCRIPT = HEAD + dedent("""\
+    inputs: [{name: n, type: integer}]
+    steps:
+      - name: sum
+        type: transform.script
+        with:
+          inputs: {n: '{{ input.n }}'}
+          function: |
+            type Line = { text: string; price?: number };
+            function script(n): { total: number; lines: Line[] } { return { total: n, lines: [] }; }
+    """)
+
+
+def test_the_annotation_of_a_script_reaches_the_schema_of_the_output() -> None:
+    output = (
+        "output: {total: '{{ steps.sum.output.total }}', text: '{{ steps.sum.output.lines[0].text }}', "
+        "lines: '{{ steps.sum.output.lines }}', count: '{{ steps.sum.output.lines.size }}'}\n"
+    )
+    line = {
+        "type": "object",
+        "properties": {"text": {"type": "string"}, "price": {"type": "number"}},
+        "required": ["text"],
+    }
+    schema = definition_of(SCRIPT + output).output_schema
+    assert schema is not None
+    assert schema["properties"] == {
+        "total": {"type": "number"},
+        "text": {"type": "string"},
+        "lines": {"type": "array", "items": line},
+        "count": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("member", "hint"), [("totl", "'total'"), ("lines[0].prize", "'price'"), ("x", "Known are total, lines.")]
+)
+def test_what_a_script_does_not_promise_is_worth_a_warning_where_it_is_read(member: str, hint: str) -> None:
+    parsed = parse_workflow(SCRIPT + f"output: {{a: '{{{{ steps.sum.output.{member} }}}}'}}\n")
+    (issue,) = parsed.issues
+    assert (issue.code, issue.severity, issue.field) == ("unknown_reference", "warning", "output.a")
+    assert hint in (issue.hint or "")
+
+
+EXTRACT = HEAD + dedent("""\
+    inputs: [{name: doc, type: string}]
+    steps:
+      - name: e
+        type: ai.extract
+        with:
+          input: '{{ input.doc }}'
+          schema:
+            type: object
+            additionalProperties: false
+            properties: {total: {type: number}, buyer: {$ref: '#/$defs/party'}}
+            $defs: {party: {type: object, properties: {name: {type: string}}}}
+    """)
+
+
+def test_the_schema_of_an_extraction_is_what_later_steps_are_held_to() -> None:
+    output = "output: {a: '{{ steps.e.output.total }}', b: '{{ steps.e.output.buyer.name }}', c: '{{ %s }}'}\n"
+    assert found(EXTRACT + output % "steps.e.output._grounding.total") == []
+    assert found(EXTRACT + output % "steps.e.output.totl") == [("unknown_reference", "output.c", 14)]
+
+
+def test_a_part_of_a_schema_that_refers_elsewhere_is_left_open() -> None:
+    output = "output: {a: '{{ steps.e.output.total }}', b: '{{ steps.e.output.buyer }}', c: '{{ steps.e.output }}'}\n"
+    schema = definition_of(EXTRACT + output).output_schema
+    assert schema is not None
+    assert schema["properties"] == {"a": {"type": "number"}, "b": {}, "c": {}}

@@ -14,17 +14,16 @@ from assay.yamltext import Path, conforming, did_you_mean
 
 def read_inputs(raw_inputs: Sequence[JsonValue], findings: Findings) -> InputContract | None:
     """Build the contract, or report what is wrong; None when any declaration cannot be read."""
-    declarations: list[Mapping[str, JsonValue]] = []
-    for index, raw in enumerate(raw_inputs):
-        if _is_sound(raw, ("inputs", index), InputShape, findings) and isinstance(raw, dict):
-            declarations.append(raw)
-    if len(declarations) < len(raw_inputs):
-        return None
+    declarations: dict[int, Mapping[str, JsonValue]] = {
+        index: raw
+        for index, raw in enumerate(raw_inputs)
+        if _is_sound(raw, ("inputs", index), InputShape, findings) and isinstance(raw, dict)
+    }
     _check_names(declarations, findings)
-    contract = InputContract(declarations)
-    for index, declaration in enumerate(declarations):
+    contract = InputContract(declarations.values())
+    for index, declaration in declarations.items():
         _check_default(declaration, ("inputs", index, "default"), contract, findings)
-    return contract
+    return contract if len(declarations) == len(raw_inputs) else None
 
 
 def _is_sound(raw: JsonValue, path: Path, shape: type[InputShape | NestedShape], findings: Findings) -> bool:
@@ -57,9 +56,9 @@ def _check_fitting(declared: InputShape | NestedShape, path: Path, findings: Fin
             findings.report((*path, key), f"{key} belongs to type {type_name}, this is {declared.type}.")
 
 
-def _check_names(declarations: Sequence[Mapping[str, Any]], findings: Findings) -> None:
+def _check_names(declarations: Mapping[int, Mapping[str, Any]], findings: Findings) -> None:
     seen: set[str] = set()
-    for index, declaration in enumerate(declarations):
+    for index, declaration in declarations.items():
         name = declaration["name"]
         if name in seen:
             message = f"Another input is named {name!r}."

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import JsonValue
 
-from assay import expressions, steps
-from assay.automations.scoping import is_template, templates_in
+from assay import expressions
+from assay.automations.scoping import KnownStep, is_template, member_schema, templates_in
 from assay.yamltext import Path
 
 WHOLE = "<root>"
@@ -16,6 +16,10 @@ WHOLE = "<root>"
 _PLAIN_READ = re.compile(r"\s*\{\{-?\s*[\w\-.\[\]\"']+\s*-?\}\}\s*\Z")
 _TYPES: Mapping[type, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
+_REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
+_OF_A_WHOLE_SCHEMA = frozenset({"$schema", "$id", "$defs", "definitions"})
+
+KnownSteps = Mapping[str, KnownStep]
 Output = Mapping[str, JsonValue] | str | None
 
 
@@ -28,15 +32,13 @@ def output_sources(output: Output) -> dict[str, tuple[str, ...]]:
     return {name: tuple(dict.fromkeys(_steps_read(value))) for name, value in fields.items()}
 
 
-def output_schema(
-    output: Output, input_schema: Mapping[str, Any], step_types: Mapping[str, str]
-) -> dict[str, Any] | None:
+def output_schema(output: Output, input_schema: Mapping[str, Any], known_steps: KnownSteps) -> dict[str, Any] | None:
     """Infer the JSON Schema of the output; a part that nothing is known about is `{}`, and None means all of it."""
     if output is None:
         return None
     if isinstance(output, str):
-        return _schema_of(output, input_schema, step_types) or None
-    properties = {name: _schema_of(value, input_schema, step_types) for name, value in output.items()}
+        return _schema_of(output, input_schema, known_steps) or None
+    properties = {name: _schema_of(value, input_schema, known_steps) for name, value in output.items()}
     return {"type": "object", "properties": properties, "required": list(output)}
 
 
@@ -47,18 +49,18 @@ def _steps_read(value: JsonValue) -> Iterable[str]:
                 yield str(reference.path[1])
 
 
-def _schema_of(value: JsonValue, input_schema: Mapping[str, Any], step_types: Mapping[str, str]) -> dict[str, Any]:
+def _schema_of(value: JsonValue, input_schema: Mapping[str, Any], known_steps: KnownSteps) -> dict[str, Any]:
     if isinstance(value, str) and is_template(value):
-        return _schema_of_template(value, input_schema, step_types)
+        return _schema_of_template(value, input_schema, known_steps)
     if isinstance(value, dict):
-        properties = {name: _schema_of(item, input_schema, step_types) for name, item in value.items()}
+        properties = {name: _schema_of(item, input_schema, known_steps) for name, item in value.items()}
         return {"type": "object", "properties": properties, "required": list(value)}
     if isinstance(value, list):
         return {"type": "array"}
     return {"type": _TYPES[type(value)]} if value is not None else {}
 
 
-def _schema_of_template(source: str, input_schema: Mapping[str, Any], step_types: Mapping[str, str]) -> dict[str, Any]:
+def _schema_of_template(source: str, input_schema: Mapping[str, Any], known_steps: KnownSteps) -> dict[str, Any]:
     text = source.strip()
     if not (text.startswith("{{") and text.endswith("}}") and text.count("{{") == 1):
         return {"type": "string"}
@@ -69,13 +71,23 @@ def _schema_of_template(source: str, input_schema: Mapping[str, Any], step_types
     if path[0] == "input":
         return _below(input_schema, path[1:])
     if path[0] == "steps" and len(path) > 2 and path[2] == "output":
-        return _below(steps.catalogue()[step_types[str(path[1])]].output_schema, path[3:])
+        return _below(known_steps[str(path[1])].output_schema, path[3:])
     return {}
 
 
 def _below(schema: Mapping[str, Any] | None, path: Path) -> dict[str, Any]:
     for part in path:
-        if schema is None:
-            return {}
-        schema = schema.get("items") if isinstance(part, int) else schema.get("properties", {}).get(part)
-    return dict(schema or {})
+        schema = member_schema(schema, part)
+    if schema is None or _refers(schema):
+        return {}
+    return {key: value for key, value in schema.items() if key not in _OF_A_WHOLE_SCHEMA}
+
+
+def _refers(schema: object) -> bool:
+    """Whether a schema refers to another place, which would be another one where this schema becomes a part."""
+    if isinstance(schema, list):
+        return any(map(_refers, cast("list[object]", schema)))
+    if not isinstance(schema, dict):
+        return False
+    keyed = cast("dict[str, object]", schema)
+    return not _REFERENCES.isdisjoint(keyed) or any(map(_refers, keyed.values()))

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from pydantic import JsonValue
 
-from assay import expressions, steps
+from assay import expressions
 from assay.automations.errors import IssueCode
 from assay.automations.findings import Findings
 from assay.expressions import Reference
@@ -15,29 +15,49 @@ from assay.yamltext import Path, did_you_mean
 
 _ROOTS = ("input", "steps", "env")
 _STEP_MEMBERS = ("output", "status")
+_LANGUAGE_MEMBERS = frozenset({"size", "first", "last"})
+_REMARKS = "^_"
+"""The pattern under which our own remarks stand beside what a model extracted."""
+_SHOWN_NAMES = 20
 _MARKERS = re.compile(r"\{\{|\{%")
 
 
 @dataclass(frozen=True, slots=True)
+class KnownStep:
+    """What later steps can know of one that ran before them; the schema is None where its output is open."""
+
+    type_name: str
+    output_schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
-    """Names that are known: inputs, steps that ran before (with their types), and variables of enclosing blocks.
+    """Names that are known: inputs, steps that ran before, and variables of enclosing blocks.
 
     `elsewhere` has the names of all steps of the workflow, to tell a step that is out of reach from one that
     does not exist. `inputs` is None when the declarations cannot be read, and then any input is known.
     """
 
     inputs: frozenset[str] | None
-    steps: Mapping[str, str] = field(default_factory=dict[str, str])
+    steps: Mapping[str, KnownStep] = field(default_factory=dict[str, KnownStep])
     variables: frozenset[str] = frozenset()
     elsewhere: frozenset[str] = frozenset()
 
-    def with_steps(self, steps: Mapping[str, str]) -> "Scope":
+    def with_steps(self, steps: Mapping[str, KnownStep]) -> "Scope":
         """Return the scope after more steps."""
         return replace(self, steps={**self.steps, **steps})
 
     def with_variables(self, names: Iterable[str]) -> "Scope":
         """Return the scope inside a block that brings variables."""
         return replace(self, variables=self.variables | frozenset(names))
+
+
+def member_schema(schema: Mapping[str, Any] | None, member: str | int) -> Mapping[str, Any] | None:
+    """Return what a schema says of a member or an item, or None where it says nothing."""
+    if schema is None:
+        return None
+    found = schema.get("items") if isinstance(member, int) else schema.get("properties", {}).get(member)
+    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else None
 
 
 def is_template(value: JsonValue) -> bool:
@@ -77,19 +97,25 @@ def _check_reference(reference: Reference, path: Path, scope: Scope, findings: F
     problem = _problem(reference.path, scope)
     if problem is None:
         return
-    message, hint = problem
-    harmless = lenient and reference.path[0] == "input"
+    harmless = problem.uncertain or (lenient and reference.path[0] == "input")
     findings.report(
         path,
-        message,
+        problem.message,
         IssueCode.UNKNOWN_REFERENCE,
-        hint=hint,
+        hint=problem.hint,
         severity="warning" if harmless else "error",
         position=findings.document.position_within(path, reference.line, reference.column),
     )
 
 
-def _problem(path: Path, scope: Scope) -> tuple[str, str | None] | None:
+class _Problem(NamedTuple):
+    message: str
+    hint: str | None
+    uncertain: bool = False
+    """It may be there in a run all the same."""
+
+
+def _problem(path: Path, scope: Scope) -> _Problem | None:
     root = path[0]
     if root == "input":
         return _input_problem(path, scope)
@@ -98,46 +124,65 @@ def _problem(path: Path, scope: Scope) -> tuple[str, str | None] | None:
     if root in scope.variables or root == "env":
         return None
     names = (*_ROOTS, *scope.variables)
+    message = f"{root!r} is not a name here."
     if root in scope.steps:
-        return f"{root!r} is not a name here.", f"Write steps.{root}.output."
+        return _Problem(message, f"Write steps.{root}.output.")
     if root in (scope.inputs or ()):
-        return f"{root!r} is not a name here.", f"Write input.{root}."
-    return f"{root!r} is not a name here.", did_you_mean(str(root), names) or f"Known are {', '.join(names)}."
+        return _Problem(message, f"Write input.{root}.")
+    return _Problem(message, did_you_mean(str(root), names) or _known(names))
 
 
-def _input_problem(path: Path, scope: Scope) -> tuple[str, str | None] | None:
+def _input_problem(path: Path, scope: Scope) -> _Problem | None:
     if len(path) == 1 or scope.inputs is None or path[1] in scope.inputs:
         return None
     hint = did_you_mean(str(path[1]), scope.inputs) or "Declare it under inputs."
-    return f"There is no input {str(path[1])!r}.", hint
+    return _Problem(f"There is no input {str(path[1])!r}.", hint)
 
 
-def _step_problem(path: Path, scope: Scope) -> tuple[str, str | None] | None:
+def _step_problem(path: Path, scope: Scope) -> _Problem | None:
     if len(path) == 1:
         return None
     name = str(path[1])
     if name not in scope.steps:
         if name in scope.elsewhere:
-            return f"The step {name!r} has not run here.", "Only steps above, outside of isolated blocks, can be read."
-        return f"There is no step {name!r}.", did_you_mean(name, scope.steps)
+            hint = "Only steps above, outside of isolated blocks, can be read."
+            return _Problem(f"The step {name!r} has not run here.", hint)
+        return _Problem(f"There is no step {name!r}.", did_you_mean(name, scope.steps))
     if len(path) == 2:
         return None
     if path[2] not in _STEP_MEMBERS:
-        return f"A step has no {str(path[2])!r}.", f"Write steps.{name}.output.{path[2]}."
+        return _Problem(f"A step has no {str(path[2])!r}.", f"Write steps.{name}.output.{path[2]}.")
     if path[2] == "status":
         return None
     return _output_problem(name, scope.steps[name], path[3:])
 
 
-def _output_problem(step_name: str, type_name: str, members: Path) -> tuple[str, str | None] | None:
-    step_type = steps.catalogue().get(type_name)
-    schema: Mapping[str, Any] | None = step_type.output_schema if step_type else None
+def _output_problem(name: str, step: KnownStep, members: Path) -> _Problem | None:
+    schema = step.output_schema
     for member in members:
         if schema is None:
             return None
-        properties: Mapping[str, Any] = schema.get("properties", {})
-        if schema.get("additionalProperties") is False and isinstance(member, str) and member not in properties:
-            hint = did_you_mean(member, properties) or f"Known are {', '.join(properties)}."
-            return f"The output of {step_name!r} ({type_name}) has no {member!r}.", hint
-        schema = schema.get("items") if isinstance(member, int) else properties.get(member)
+        if isinstance(member, str) and _is_missing(member, schema):
+            properties: Mapping[str, Any] = schema["properties"]
+            message = f"The output of {name!r} ({step.type_name}) has no {member!r}."
+            hint = did_you_mean(member, properties) or _known(properties)
+            return _Problem(message, hint, uncertain=schema.get("additionalProperties") is not False)
+        schema = member_schema(schema, member)
     return None
+
+
+def _is_missing(member: str, schema: Mapping[str, Any]) -> bool:
+    """Whether an object lists its properties, and this is none; what combines schemas is not looked into."""
+    properties = schema.get("properties", {})
+    if not properties or member in properties or member in _LANGUAGE_MEMBERS or schema.get("additionalProperties"):
+        return False
+    patterns: Mapping[str, Any] = schema.get("patternProperties", {})
+    if not patterns.keys() <= {_REMARKS} or (patterns and member.startswith("_")):
+        return False
+    return not schema.keys() & {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "not"}
+
+
+def _known(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = ", …" if len(listed) > _SHOWN_NAMES else ""
+    return f"Known are {', '.join(listed[:_SHOWN_NAMES])}{more}."

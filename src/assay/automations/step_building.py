@@ -1,6 +1,7 @@
 """How raw steps become checked ones, and which steps see which."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -8,8 +9,9 @@ from assay import steps
 from assay.automations.errors import IssueCode
 from assay.automations.findings import Findings
 from assay.automations.names import step_name_problem
+from assay.automations.partial_steps import PartialStep, partial_step
 from assay.automations.retries import check_retry, retry_policy
-from assay.automations.scoping import Scope, check_template, is_template, templates_in
+from assay.automations.scoping import KnownStep, Scope, check_template, is_template, templates_in
 from assay.automations.shape import StepShape
 from assay.steps import Block, BlockShape, Step, StepSpec
 from assay.yamltext import Path, conforming, did_you_mean, existing_path, value_at
@@ -114,34 +116,34 @@ def _build_all(raw_steps: RawSteps, scope: Scope, findings: Findings) -> tuple[t
 
 def _build(
     path: Path, raw: Mapping[str, JsonValue], scope: Scope, findings: Findings
-) -> tuple[StepSpec | None, Mapping[str, str]]:
-    """Check one step; return it with the steps (name to type) that later ones can read because of it."""
+) -> tuple[StepSpec | None, Mapping[str, KnownStep]]:
+    """Check one step; return it with the steps that later ones can read because of it."""
     step_type = _type_of(raw)
     shape = _shape(path, raw, step_type, findings)
     _check_condition((*path, "if"), raw.get("if"), scope, findings)
     if step_type is None:
         _report_type(path, raw, findings)
-        return None, _named(raw)
+        return None, _named(raw, None)
     config, base = _configuration(step_type, path, raw)
     if isinstance(raw.get("with"), dict | None) or step_type.config_beside_type:
         _check_configuration(step_type, config, base, scope, findings)
-    left: dict[str, str] = {}
+    left: dict[str, KnownStep] = {}
     blocks: dict[str, Block] = {}
     for block_shape, inner in _blocks(path, raw):
         specs, after = _build_all(inner, scope.with_variables(block_shape.variables), findings)
         blocks[block_shape.name] = Block(block_shape, specs)
         if not block_shape.isolated:
             left |= after.steps
-    left |= _named(raw)
+    left |= _named(raw, step_type.output_schema_of(config))
     if shape is None:
         return None, left
     retry = retry_policy(raw.get("retry"))
     return StepSpec(shape.name, shape.type, config, shape.condition, shape.timeout, blocks, retry), left
 
 
-def _named(raw: Mapping[str, JsonValue]) -> Mapping[str, str]:
+def _named(raw: Mapping[str, JsonValue], output_schema: Mapping[str, Any] | None) -> Mapping[str, KnownStep]:
     name = raw.get("name")
-    return {name: str(raw.get("type"))} if isinstance(name, str) else {}
+    return {name: KnownStep(str(raw.get("type")), output_schema)} if isinstance(name, str) else {}
 
 
 def _shape(
@@ -200,12 +202,15 @@ def _check_configuration(
     for path, source in templates_in({key: value for key, value in config.items() if key not in unresolved}):
         if not is_inner(path):
             check_template(source, (*base, *path), scope, findings)
-    if step is not None:
-        _report_problems(step, config, base, findings)
+    asked = PartialStep(step, frozenset()) if step is not None else partial_step(step_type, config)
+    if asked is not None:
+        _report_problems(asked, config, base, findings)
 
 
-def _report_problems(step: Step, config: Mapping[str, JsonValue], base: Path, findings: Findings) -> None:
-    for where, message, code in step.problems():
+def _report_problems(asked: PartialStep, config: Mapping[str, JsonValue], base: Path, findings: Findings) -> None:
+    for where, message, code in asked.step.problems():
         path = existing_path(config, where)
-        if not any(True for _ in templates_in(value_at(config, path))) or not path:
+        is_partial = any(left_out[: len(path)] == path for left_out in asked.left_out)
+        is_literal = path[:1] and path[0] in asked.step.literals
+        if is_literal or not (is_partial or any(True for _ in templates_in(value_at(config, path)))) or not path:
             findings.report((*base, *path), message, code)

@@ -290,7 +290,7 @@ class WorkflowExecution:
         override = self._override_for(attempt.spec.name)
         if override is not None:
             override = kind.completed_stub(override)
-            attempt.override = override_mode(override, kind.output_schema_of(attempt.spec.config))
+            attempt.override = override_mode(override, kind.override_schema_of(attempt.spec.config))
             if attempt.override == "skipped":
                 return dict(override)
         attempt.config = _resolved_config(kind, attempt.spec.config, attempt.place.visible)

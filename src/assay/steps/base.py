@@ -346,6 +346,11 @@ class Step(BaseModel):
         return cls.output_schema
 
     @classmethod
+    def override_schema_of(cls, config: Mapping[str, JsonValue]) -> Mapping[str, Any] | None:
+        """Give what an output that comes with a run must satisfy to stand for the whole step; None: it always runs."""
+        return cls.output_schema_of(config)
+
+    @classmethod
     def completed_stub(cls, given: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
         """Add to an output that is given instead of running the step what goes without saying; mostly nothing."""
         return given

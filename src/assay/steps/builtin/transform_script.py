@@ -3,7 +3,7 @@
 import keyword
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, cast, get_args
 
 import jsonschema_rs
 from pydantic import Field, JsonValue
@@ -94,6 +94,19 @@ output:
         description="Bytes of memory the function may use, arguments and result included; at most what the server "
         "allows (ASSAY_SCRIPT_MAX_MEMORY_MB, 50 MiB unless set).",
     )
+
+    @classmethod
+    @override
+    def output_schema_of(cls, config: Mapping[str, JsonValue]) -> Mapping[str, Any] | None:
+        language, source = config.get("language", "typescript"), config.get("function")
+        if not isinstance(source, str) or language not in get_args(sandbox.Language):
+            return None
+        return _signature(cast("sandbox.Language", language), source).return_schema
+
+    @classmethod
+    @override
+    def override_schema_of(cls, config: Mapping[str, JsonValue]) -> Mapping[str, Any] | None:
+        return None  # annotations are loose: an output that satisfies one may still be a part of what the script gives
 
     @property
     @override
