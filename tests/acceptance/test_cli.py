@@ -12,7 +12,9 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import openpyxl
 import pytest
+from tests.documents.samples import workbook
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "invoice-fields"
 PROGRAM = (sys.executable, "-m", "assay.cli")
@@ -24,6 +26,16 @@ VERSIONED = """\
 name: versions
 version: 1.0.0  # first
 steps: [{name: a, type: transform.set, with: {fields: {x: 1}}}]
+"""
+
+LETTERS = """\
+name: letters
+version: 1.0.0
+triggerMethods: [api]
+steps:
+  - name: fill
+    type: transform.template
+    with: {template: templates/letter.xlsx, data: {name: Ada}}
 """
 
 SLOW = """\
@@ -233,6 +245,23 @@ def test_versions_go_up_are_staged_promoted_and_pulled(shell: Shell) -> None:
     assert shell("workflow", "pull", "versions").out == file.read_text()
     assert shell("workflow", "pull", "versions@1.0.0").out == VERSIONED
     assert "rollback" in shell("workflow", "promote", identifier, "1.0.0").err
+
+
+def test_a_template_beside_the_workflow_travels_with_it(shell: Shell) -> None:
+    sheet = workbook({"Letter": {"A1": "Dear {{ name }}"}})
+    (shell.folder / "letters" / "templates").mkdir(parents=True)
+    file = _written(shell.folder / "letters" / "workflow.yaml", LETTERS)
+    assert "file_missing" in shell("workflow", "validate", file, check=1).out
+    (shell.folder / "letters" / "templates" / "letter.xlsx").write_bytes(sheet)
+    shell("workflow", "validate", file)
+    shell("workflow", "push", "--file", file)
+    run = json.loads(shell("run", "workflows.letters", "--wait", "--json").out)
+    (saved,) = shell("runs", "artifacts", "fetch", run["id"], "--out", "filled").out.splitlines()
+    assert openpyxl.load_workbook(shell.folder / saved).worksheets[0]["A1"].value == "Dear Ada"
+    (shell.folder / "pulled").mkdir()
+    shell("workflow", "pull", "letters", "--out", "pulled/workflow.yaml")
+    assert (shell.folder / "pulled" / "workflow.yaml").read_text() == LETTERS
+    assert (shell.folder / "pulled" / "templates" / "letter.xlsx").read_bytes() == sheet
 
 
 def test_limits_are_set_and_removed(shell: Shell, runs: tuple[str, str]) -> None:

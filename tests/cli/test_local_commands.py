@@ -4,14 +4,16 @@ import asyncio
 import io
 import json
 import tarfile
+from base64 import b64encode
 from collections.abc import Generator
 from pathlib import Path
 
 import asyncpg
 import pytest
+from tests.automations.conftest import caller_of
 from tests.cli.conftest import Assay
 
-from assay import access, files
+from assay import access, automations, files
 from assay.bootstrap import open_database, settings_for
 from assay.db import embedded
 
@@ -80,6 +82,14 @@ class TestBackup:
             }
             assert (new / "secret.key").read_text() == "k"
 
+    def test_a_version_keeps_its_files(self, assay: Assay, tmp_path: Path) -> None:
+        old, new, archive = tmp_path / "old", tmp_path / "new", tmp_path / "b.tar"
+        with embedded.acquire(old), embedded.acquire(new):
+            asyncio.run(_push_letter(old, b"Dear Ada"))
+            assert assay(f"backup {archive} --data-dir {old}").code == 0
+            assert assay(f"restore {archive} --data-dir {new}").code == 0
+            assert asyncio.run(_pushed_letter(new)) == b"Dear Ada"
+
     def test_a_database_that_is_not_empty_is_replaced_only_if_told(self, assay: Assay, tmp_path: Path) -> None:
         old, new, archive = tmp_path / "old", tmp_path / "new", tmp_path / "b.tar"
         with embedded.acquire(old), embedded.acquire(new):
@@ -129,6 +139,24 @@ class TestBackup:
             assert finished.err.startswith("error: ")
             assert "itself failed" not in finished.err
             assert asyncio.run(_stored(old)) == {"a": b"needle in the archive"}
+
+
+LETTER = "letter.docx"
+LETTERS = f"name: letters\nsteps: [{{name: s, type: transform.template, with: {{template: {LETTER}, data: {{}}}}}}]\n"
+
+
+async def _push_letter(data_dir: Path, content: bytes) -> None:
+    async with open_database(settings_for(data_dir)) as database, database.transaction() as tx:
+        organization, user = await access.ensure_default_organization(tx)
+        given = automations.read_files(files.Blobs.open(None, data_dir), {LETTER: b64encode(content).decode()})
+        await automations.push(tx, caller_of(organization, user), source=LETTERS, files=given)
+
+
+async def _pushed_letter(data_dir: Path) -> bytes:
+    async with open_database(settings_for(data_dir)) as database, database.transaction() as tx:
+        organization, _ = await access.ensure_default_organization(tx)
+        stored = await automations.read_version(tx, organization.id, "workflows.letters", None)
+    return await files.Blobs.open(None, data_dir).read(stored.files[0].sha256, 100)
 
 
 async def _store(data_dir: Path, contents: dict[str, bytes]) -> None:
