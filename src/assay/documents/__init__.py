@@ -16,7 +16,18 @@ from assay.documents.errors import (
     SheetNotFoundError,
 )
 from assay.documents.making import Made, MakingTask, TableArguments
-from assay.documents.model import DocumentKind, Limits, Page, ParsedDocument, ParseMode, ParseStrategy
+from assay.documents.marks import figure_place, with_descriptions
+from assay.documents.model import (
+    DocumentKind,
+    Figure,
+    Limits,
+    Page,
+    ParsedDocument,
+    ParseMode,
+    ParseStrategy,
+    TextForm,
+)
+from assay.documents.ocr_languages import languages_without_ocr
 from assay.documents.parsing import PagePictures, Parser
 
 __all__ = [
@@ -32,6 +43,7 @@ __all__ = [
     "EInvoiceLine",
     "EInvoiceNotFoundError",
     "EInvoiceUnreadableError",
+    "Figure",
     "FormInvalidError",
     "Limits",
     "Made",
@@ -45,4 +57,8 @@ __all__ = [
     "Parser",
     "SheetNotFoundError",
     "TableArguments",
+    "TextForm",
+    "figure_place",
+    "languages_without_ocr",
+    "with_descriptions",
 ]

@@ -5,7 +5,7 @@ import re
 from typing import Final
 
 REPLACEMENT: Final = "\ufffd"
-_FORBIDDEN: Final = re.compile("[\x00\ud800-\udfff]")
+_FORBIDDEN: Final = re.compile("[\x00\ud800-\udfff\ufdd0-\ufdd3]")
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -17,7 +17,7 @@ _SAMPLE_BYTES: Final = 8192
 
 
 def clean(text: str) -> str:
-    """Replace NUL and lone surrogates by U+FFFD and write every line end as one newline."""
+    """Replace NUL, lone surrogates and our own marks by U+FFFD and write every line end as one newline."""
     return _FORBIDDEN.sub(REPLACEMENT, text).replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -9,6 +9,7 @@ Started as `python -I -m assay.documents.child <native|ocr> <memory bytes> <pare
 import os
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -16,7 +17,7 @@ from assay.documents.archives import check_container
 from assay.documents.confinement import allow_processor_seconds, confine
 from assay.documents.detection import DetectedFile, detect
 from assay.documents.errors import DocumentTooLargeError, DocumentUnreadableError
-from assay.documents.model import DocumentKind, Limits
+from assay.documents.model import DocumentKind, Limits, TextForm
 from assay.documents.protocol import (
     OUT_OF_MEMORY,
     PageReading,
@@ -29,6 +30,7 @@ from assay.documents.protocol import (
 from assay.errors import AssayError
 
 _IMAGES: Final = frozenset({"png", "jpeg", "tiff", "webp"})
+_MARKED_UP: Final = frozenset({"markdown", "djot", "html"})
 _WORKBOOKS: Final = frozenset({"xlsx", "xls"})
 
 
@@ -80,8 +82,8 @@ def _ocr_answer(threads: int) -> Callable[[Request], Reading]:
     def answer(request: Request) -> Reading:
         path, page = Path(request.path), request.page or 0
         if request.kind == "pdf":
-            return Reading("pdf", [recognizer.read_pdf(path, page)])
-        return Reading("image", [recognizer.read_image(path, page, request.limits)])
+            return Reading("pdf", [recognizer.read_pdf(path, page, request)])
+        return Reading("image", [recognizer.read_image(path, page, request)])
 
     return answer
 
@@ -125,11 +127,26 @@ def _read(
     if detected.format == "pdf":
         from assay.documents.readers import pdf
 
-        return "pdf", pdf.read_pages(path, request.mode, limits), pdf.read_metadata(path)
+        return "pdf", pdf.read_pages(path, request), pdf.read_metadata(path)
     if detected.format in _IMAGES:
         from assay.documents.readers import image
 
         return "image", image.list_frames(path, limits), {}
+    kind, pages, metadata = _read_office_or_text(path, detected, request)
+    if detected.format == "md" and request.form == "markdown":
+        return kind, pages, metadata
+    each_line = kind != "plaintext"
+    return (
+        kind,
+        (replace(page, text=_in_form(page.text, request.form, each_line=each_line)) for page in pages),
+        metadata,
+    )
+
+
+def _read_office_or_text(
+    path: Path, detected: DetectedFile, request: Request
+) -> tuple[DocumentKind, Iterable[PageReading], dict[str, object]]:
+    limits = request.limits
     if detected.format in _WORKBOOKS:
         from assay.documents.readers import workbook
 
@@ -140,27 +157,44 @@ def _read(
         from assay.documents.readers import word
 
         check_container(path, limits)
-        return "office", [PageReading(0, word.read_docx(path))], {}
-    return _read_text(path, detected, limits)
+        return "office", [PageReading(0, word.read_docx(path, marked=request.form in _MARKED_UP))], {}
+    return _read_text(path, detected, request)
 
 
 def _read_text(
-    path: Path, detected: DetectedFile, limits: Limits
+    path: Path, detected: DetectedFile, request: Request
 ) -> tuple[DocumentKind, Iterable[PageReading], dict[str, object]]:
     from assay.documents.readers.plaintext import read_text
 
+    marked = request.form in _MARKED_UP
     if detected.format == "eml":
         from assay.documents.readers.mail import read_mail
 
-        text, mail_metadata = read_mail(path, limits)
+        text, mail_metadata = read_mail(path, request.limits, marked=marked)
         return "email", [PageReading(0, text)], mail_metadata
-    source = read_text(path, detected.encoding, limits)
+    source = read_text(path, detected.encoding, request.limits)
     if detected.format == "html":
         from assay.documents.readers.html import html_text
 
-        text, title = html_text(source)
+        text, title = html_text(source, marked=marked)
         return "html", [PageReading(0, text)], {"title": title} if title else {}
-    return "csv" if detected.format == "csv" else "plaintext", [PageReading(0, source)], {}
+    if detected.format == "csv":
+        from assay.documents.readers.csv_rows import tabbed
+
+        return "csv", [PageReading(0, source if request.form == "plain" else tabbed(source))], {}
+    return "plaintext", [PageReading(0, source)], {}
+
+
+def _in_form(text: str, form: TextForm, *, each_line: bool) -> str:
+    if form == "plain":
+        return text
+    if form == "layout":
+        from assay.documents.layout import aligned
+
+        return aligned(text)
+    from assay.documents.markup import marked_up
+
+    return marked_up(text, form, lines_are_paragraphs=each_line)
 
 
 def _bounded(pages: Iterable[PageReading], limits: Limits) -> list[PageReading]:

@@ -7,6 +7,7 @@ from typing import Literal
 ParseMode = Literal["native-or-ocr", "native", "ocr"]
 DocumentKind = Literal["plaintext", "csv", "html", "email", "office", "image", "pdf"]
 ParseStrategy = Literal["native", "ocr", "hybrid"]
+TextForm = Literal["plain", "markdown", "djot", "html", "layout"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +16,29 @@ class Page:
 
     A row of the page is one line of `text`; cells of tables in office and HTML documents are
     separated by a tab. `index` counts from 0, `name` is the name of a sheet, `confidence` (0 to 1)
-    is the mean over the lines that OCR read and None for native text.
+    is the mean over the lines that OCR read and None for native text. `unread` pages should have
+    been read from their picture, and were not.
     """
 
     index: int
     text: str
     name: str | None = None
     confidence: float | None = None
+    unread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture on a page: its box in points from the upper left corner, left, top, right, bottom."""
+
+    page: int
+    box: tuple[float, float, float, float]
+
+    @property
+    def area(self) -> float:
+        """Square points it covers."""
+        left, top, right, bottom = self.box
+        return (right - left) * (bottom - top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +48,9 @@ class ParsedDocument:
     `text` is the text of all pages, separated by an empty line. `words` is a JSON list with one
     entry for each page that has boxes: `{index, width, height, words: [{text, x0, y0, x1, y1,
     confidence?}]}`, in points for a PDF and in pixels for an image, from the upper left corner of
-    the page as it is shown. Text never holds NUL or lone surrogates, they are U+FFFD.
+    the page as it is shown. Text never holds NUL or lone surrogates, they are U+FFFD. `figures` are
+    those of all pages in reading order, where they were asked for; the text of their pages then has
+    places for their descriptions, which `with_descriptions` fills. `figures_left_out` counts more.
     """
 
     text: str
@@ -41,6 +60,8 @@ class ParsedDocument:
     ocr_pages: int
     metadata: Mapping[str, object]
     words: bytes
+    figures: tuple[Figure, ...] = ()
+    figures_left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

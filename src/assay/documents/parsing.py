@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from assay.documents.einvoice import EInvoice
 from assay.documents.errors import DocumentUnsupportedError, OcrNotInstalledError
 from assay.documents.making import Made, MakingTask
-from assay.documents.model import Limits, Page, ParsedDocument, ParseMode, ParseStrategy
+from assay.documents.model import Figure, Limits, Page, ParsedDocument, ParseMode, ParseStrategy, TextForm
 from assay.documents.pool import ChildPool
 from assay.documents.protocol import PageReading, Reading, Request
 
@@ -39,7 +39,15 @@ class Parser:
         )
 
     async def parse(
-        self, path: Path, *, filename: str, content_type: str | None = None, mode: ParseMode = "native-or-ocr"
+        self,
+        path: Path,
+        *,
+        filename: str,
+        content_type: str | None = None,
+        mode: ParseMode = "native-or-ocr",
+        form: TextForm = "plain",
+        figures: bool = False,
+        with_ocr: bool = True,
     ) -> ParsedDocument:
         """Turn a file into text.
 
@@ -47,8 +55,13 @@ class Parser:
         its picture, `native-or-ocr` does the latter only with pages that have no usable text.
         Other files always have text of their own. Where OCR is not installed and other pages have
         text, the metadata lists the pages that were left out as `pages_without_ocr`. The type of
-        the file is decided by its content, then by its name, then by `content_type`. Cancelling
-        this kills the child that works on it.
+        the file is decided by its content, then by its name, then by `content_type`. Without
+        `with_ocr` pages that need it are left unread, for somebody else to read. Cancelling this
+        kills the child that works on it.
+
+        `form` is how the text is written: `layout` keeps columns in place by blanks, the others show
+        headings, lists and tables as far as they are known. `figures` finds the pictures on the
+        pages of a PDF.
 
         Raises:
             DocumentTooLargeError: It exceeds a limit.
@@ -59,12 +72,12 @@ class Parser:
             OcrNotInstalledError: It needs OCR, and there is none.
             DocumentParserUnavailableError: A child could not be started, or the parser is closed.
         """
-        request = Request(str(path.absolute()), filename, content_type, mode, self._limits)
+        request = Request(str(path.absolute()), filename, content_type, mode, self._limits, form=form, figures=figures)
         reading = await self._native.ask(request, self._limits.seconds)
         unread = [page for page in reading.pages if page.needs_ocr]
         if unread and mode == "native":
             raise DocumentUnsupportedError("An image has no text of its own.", hint="Parse it with native-or-ocr.")
-        if not unread:
+        if not unread or not with_ocr:
             return _document(reading, {}, {})
         if self._ocr_children:
             request = replace(request, kind=reading.kind)
@@ -168,15 +181,16 @@ class PagePictures:
     _request: Request
     page_count: int
 
-    async def jpeg(self, page: int, *, scale: float, quality: int) -> bytes:
+    async def jpeg(self, page: int, *, scale: float, quality: int, box: Sequence[float] | None = None) -> bytes:
         """Return a page as JPEG; a `scale` of 1 is 72 dpi, `quality` goes from 1 to 100.
 
+        Of a page of a PDF only the `box` is shown, if there is one: left, top, right, bottom in points.
         An image keeps its pixels. No side is longer than 4,096 pixels. Cancelling this kills the child at work.
 
         Raises:
             AssayError: What `Parser.parse` raises.
         """
-        request = replace(self._request, page=page, scale=scale, quality=quality)
+        request = replace(self._request, page=page, scale=scale, quality=quality, box=box)
         return (await self._pool.ask(request, request.limits.seconds)).content
 
 
@@ -186,7 +200,7 @@ def _ocr_is_installed() -> bool:
 
 def _document(reading: Reading, recognized: dict[int, PageReading], remarks: dict[str, object]) -> ParsedDocument:
     readings = [recognized.get(page.index, page) for page in reading.pages]
-    pages = tuple(Page(page.index, page.text, page.name, page.confidence) for page in readings)
+    pages = tuple(Page(page.index, page.text, page.name, page.confidence, unread=page.needs_ocr) for page in readings)
     return ParsedDocument(
         text="\n\n".join(page.text for page in pages),
         pages=pages,
@@ -195,6 +209,12 @@ def _document(reading: Reading, recognized: dict[int, PageReading], remarks: dic
         ocr_pages=len(recognized),
         metadata={**reading.metadata, **remarks},
         words=b"[" + b",".join(page.words for page in readings if page.words) + b"]",
+        figures=tuple(
+            Figure(page.index, cast("tuple[float, float, float, float]", tuple(box)))
+            for page in readings
+            for box in page.figures
+        ),
+        figures_left_out=sum(page.figures_left_out for page in readings),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from assay.documents.errors import DocumentTooLargeError
 from assay.documents.making import MakingTask
-from assay.documents.model import DocumentKind, Limits, ParseMode
+from assay.documents.model import DocumentKind, Limits, ParseMode, TextForm
 
 LENGTHS: Final = Struct(">QQ")
 HEAD_BYTES: Final = 4 << 20
@@ -23,7 +23,8 @@ OUT_OF_MEMORY: Final = "out_of_memory"
 class Request:
     """Read a document natively, or (`page` is given) one page of it by OCR, or do another task with it.
 
-    `scale` (1 is 72 dpi; images keep their pixels) and `quality` (1 to 100) are those of a picture of one `page`.
+    `form` is that of the text, with `figures` it has places for them. `scale` (1 is 72 dpi; images keep their pixels)
+    and `quality` (1 to 100) are those of a picture of one `page`, or of the `box` in it (left, top, right, bottom).
     `arguments` is the JSON that a task of `making` needs.
     """
 
@@ -38,11 +39,17 @@ class Request:
     scale: float = 2.0
     quality: int = 85
     arguments: str = ""
+    form: TextForm = "plain"
+    figures: bool = False
+    box: Sequence[float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PageReading:
-    """What one child found on one page; `words` is the ready JSON of the page's boxes, or empty."""
+    """What one child found on one page; `words` is the ready JSON of the page's boxes, or empty.
+
+    `figures` are boxes in the order of their places in the text; `figures_left_out` counts those beyond them.
+    """
 
     index: int
     text: str
@@ -50,6 +57,8 @@ class PageReading:
     confidence: float | None = None
     needs_ocr: bool = False
     words: bytes = b""
+    figures: Sequence[Sequence[float]] = ()
+    figures_left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,8 @@ def encode_reply(reply: Reading | Refusal | None) -> bytes:
                 "name": page.name,
                 "confidence": page.confidence,
                 "needs_ocr": page.needs_ocr,
+                "figures": page.figures,
+                "figures_left_out": page.figures_left_out,
                 "lengths": [len(text), len(page.words)],
             }
         )

@@ -1,9 +1,11 @@
 """How pieces of text on a page become rows: what stands side by side is one line."""
 
 import json
+from bisect import bisect, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import reduce
+from typing import Final, Protocol, TypeVar
 
 _SAME_ROW_OVERLAP: Final = 0.5
 
@@ -44,17 +46,37 @@ class Fragment:
     box: Box
 
 
-def join_rows(fragments: Sequence[Fragment]) -> str:
-    """Write fragments from top to bottom and from left to right, whatever their order was."""
-    rows: list[list[Fragment]] = []
-    for fragment in sorted(fragments, key=lambda piece: (piece.box.y0 + piece.box.y1, piece.box.x0)):
+class Placed(Protocol):
+    """Whatever stands somewhere on a page."""
+
+    @property
+    def box(self) -> Box:
+        """Where it stands."""
+        ...
+
+
+Piece = TypeVar("Piece", bound=Placed)
+
+
+def rows_of(pieces: Iterable[Piece]) -> list[list[Piece]]:
+    """Sort pieces into rows from top to bottom, each from left to right, whatever their order was."""
+    rows: list[list[Piece]] = []
+    for piece in sorted(pieces, key=lambda piece: (piece.box.y0 + piece.box.y1, piece.box.x0)):
         # Compared with the neighbour in the row, not with the row's first: photographed lines slope.
-        row = next((row for row in reversed(rows[-3:]) if _nearest(row, fragment).box.beside(fragment.box)), None)
+        row = next((row for row in reversed(rows[-3:]) if _nearest(row, piece).box.beside(piece.box)), None)
         if row is None:
-            rows.append([fragment])
+            rows.append([piece])
         else:
-            row.append(fragment)
-    return "\n".join(" ".join(piece.text for piece in sorted(row, key=lambda piece: piece.box.x0)) for row in rows)
+            insort(row, piece, key=_left)
+    return rows
+
+
+def joined_rows(fragments: Sequence[Fragment]) -> list[Fragment]:
+    """Make one fragment of each row."""
+    return [
+        Fragment(" ".join(piece.text for piece in row), reduce(Box.around, (piece.box for piece in row)))
+        for row in rows_of(fragments)
+    ]
 
 
 def words_json(index: int, width: float, height: float, words: Iterable[Word]) -> bytes:
@@ -64,8 +86,13 @@ def words_json(index: int, width: float, height: float, words: Iterable[Word]) -
     return json.dumps(page, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _nearest(row: Sequence[Fragment], fragment: Fragment) -> Fragment:
-    return min(row, key=lambda piece: abs(piece.box.x0 - fragment.box.x0))
+def _nearest(row: Sequence[Piece], piece: Piece) -> Piece:
+    place = bisect(row, piece.box.x0, key=_left)
+    return min(row[max(0, place - 1) : place + 1], key=lambda other: abs(other.box.x0 - piece.box.x0))
+
+
+def _left(piece: Placed) -> float:
+    return piece.box.x0
 
 
 def _word_entry(word: Word) -> dict[str, str | float]:

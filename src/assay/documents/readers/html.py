@@ -7,6 +7,7 @@ from typing import Final
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from assay.documents.characters import clean
+from assay.documents.marks import BULLET, HEADING, NUMBERED, heading
 
 _UNSEEN: Final = frozenset({"script", "style", "template", "noscript", "head", "svg", "math", "iframe", "object"})
 _CELLS: Final = frozenset({"td", "th"})
@@ -22,17 +23,22 @@ _BLANKS: Final = re.compile(r"[ \t\n\r\f]+")
 _AROUND_BREAKS: Final = re.compile(r"[ \t]*\n[ \t\n]*")
 _SEVERAL_BLANKS: Final = re.compile(r" {2,}")
 _AROUND_CELLS: Final = re.compile(r" *\t *")
+_HEADINGS: Final = {f"h{level}": heading(level, "") for level in range(1, 7)}
+# The mark of an item or heading belongs to the first text in it, however deep that lies.
+_AFTER_MARK: Final = re.compile(rf"(?:({HEADING}\d|{BULLET}|{NUMBERED})\s*)+")
 
 
-def html_text(source: str) -> tuple[str, str | None]:
-    """Return the visible text of a page and its title."""
+def html_text(source: str, *, marked: bool = False) -> tuple[str, str | None]:
+    """Return the visible text of a page and its title; `marked` says what is a heading or an item."""
     parser = LexborHTMLParser(clean(source))
     title = parser.css_first("head > title")
-    text = "".join(_pieces(parser.body)) if parser.body else ""
+    text = "".join(_pieces(parser.body, marked=marked)) if parser.body else ""
+    if marked:
+        text = _AFTER_MARK.sub(r"\1", text)
     return _tidy(text), (_BLANKS.sub(" ", title.text()).strip() or None) if title else None
 
 
-def _pieces(root: LexborNode) -> Iterator[str]:
+def _pieces(root: LexborNode, *, marked: bool) -> Iterator[str]:
     """Walk without recursion: a page may be nested thousands deep."""
     inside_cells = 0
     node = root.first_child
@@ -40,6 +46,8 @@ def _pieces(root: LexborNode) -> Iterator[str]:
         seen = node.tag not in _UNSEEN
         inside_cells += _is_data_cell(node)
         yield _opening(node, inside_cells) if seen else ""
+        if marked and seen and not inside_cells:
+            yield _mark(node)
         if seen and node.first_child is not None:
             node = node.first_child
             continue
@@ -75,6 +83,12 @@ def _opening(node: LexborNode, inside_cells: int) -> str:
     if node.tag == "-text":
         return _BLANKS.sub(" ", node.text_content or "")
     return _break(inside_cells) if node.tag in _BLOCKS else ""
+
+
+def _mark(node: LexborNode) -> str:
+    if node.tag == "li":
+        return NUMBERED if node.parent is not None and node.parent.tag == "ol" else BULLET
+    return _HEADINGS.get(node.tag or "", "")
 
 
 def _closing(node: LexborNode, inside_cells: int) -> str:

@@ -15,8 +15,8 @@ _HEADERS: Final = ("From", "To", "Cc", "Date", "Subject")
 _ATTACHMENTS_FACTOR: Final = 2
 
 
-def read_mail(path: Path, limits: Limits) -> tuple[str, dict[str, object]]:
-    """Return the text of a mail, and its headers and attachments as metadata.
+def read_mail(path: Path, limits: Limits, *, marked: bool = False) -> tuple[str, dict[str, object]]:
+    """Return the text of a mail, and its headers and attachments as metadata; `marked` as in HTML.
 
     Raises:
         DocumentTooLargeError: The file is larger than twice what the output may be.
@@ -28,7 +28,7 @@ def read_mail(path: Path, limits: Limits) -> tuple[str, dict[str, object]]:
         message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
         headers = {name: clean(str(message[name])) for name in _HEADERS if message[name] is not None}
         attachments = [clean(part.get_filename() or part.get_content_type()) for part in message.iter_attachments()]
-        body = _body(message)
+        body = _body(message, marked=marked)
     except RecursionError as error:
         raise DocumentUnreadableError("The parts of the mail are nested too deeply.") from error
     lines = [f"{name}: {value}" for name, value in headers.items()]
@@ -38,12 +38,12 @@ def read_mail(path: Path, limits: Limits) -> tuple[str, dict[str, object]]:
     return text, {"headers": {name.lower(): value for name, value in headers.items()}, "attachments": attachments}
 
 
-def _body(message: "MIMEPart[Any, Any]") -> str:
+def _body(message: "MIMEPart[Any, Any]", *, marked: bool) -> str:
     part = message.get_body(preferencelist=("plain", "html"))
     if part is None:
         return ""
     content = _content(part)
-    return html_text(content)[0] if part.get_content_subtype() == "html" else clean(content)
+    return html_text(content, marked=marked)[0] if part.get_content_subtype() == "html" else clean(content)
 
 
 def _content(part: "MIMEPart[Any, Any]") -> str:

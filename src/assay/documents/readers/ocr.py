@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from assay.documents.characters import clean
-from assay.documents.model import Limits
-from assay.documents.protocol import PageReading
+from assay.documents.page_text import in_reading_order, page_text
+from assay.documents.protocol import PageReading, Request
 from assay.documents.readers import image, pdf
-from assay.documents.rows import Box, Fragment, Word, join_rows, words_json
+from assay.documents.readers.figures import PageFigures
+from assay.documents.rows import Box, Fragment, Word, joined_rows, words_json
 
 # Measured on 24 receipts and renders of invoices: 1200 finds one key of 72 fewer, 2000 none more
 # and needs half a gigabyte more.
@@ -54,31 +55,44 @@ class Recognizer:
         }
         self._engine = cast("_Engine", RapidOCR(params={**settings, **models}))
 
-    def read_image(self, path: Path, index: int, limits: Limits) -> PageReading:
+    def read_image(self, path: Path, index: int, request: Request) -> PageReading:
         """Read one frame of an image; boxes are in its pixels."""
-        picture, (width, height) = image.load_frame(path, index, _LONGEST_SIDE, limits)
-        return self._read(picture, index, (width, height), picture.width / width)
+        picture, (width, height) = image.load_frame(path, index, _LONGEST_SIDE, request.limits)
+        return self._read(picture, index, (width, height), picture.width / width, request, PageFigures())
 
-    def read_pdf(self, path: Path, index: int) -> PageReading:
+    def read_pdf(self, path: Path, index: int, request: Request) -> PageReading:
         """Render one page of a PDF and read it; boxes are in points."""
         with pdf.opened(path) as document, pdf.opened_page(document, index) as page:
             size = page.get_size()
             scale = _LONGEST_SIDE / max(size)
+            figures = pdf.page_figures(page, request.limits) if request.figures else PageFigures()
             bitmap = page.render(scale=scale)
-            return self._read(bitmap.to_pil().convert("RGB"), index, size, scale)
+            return self._read(bitmap.to_pil().convert("RGB"), index, size, scale, request, figures)
 
-    def _read(self, picture: object, index: int, size: tuple[float, float], scale: float) -> PageReading:
+    def _read(
+        self,
+        picture: object,
+        index: int,
+        size: tuple[float, float],
+        scale: float,
+        request: Request,
+        figures: PageFigures,
+    ) -> PageReading:
         output = self._recognize(picture)
-        if output.boxes is None or not output.txts or not output.scores:
-            return PageReading(index, "", words=words_json(index, *size, ()))
-        fragments = [
-            Fragment(clean(text), _box(corners, scale)) for text, corners in zip(output.txts, output.boxes, strict=True)
-        ]
+        texts, boxes, scores = output.txts or (), output.boxes, output.scores or ()
+        if boxes is None or not scores:
+            texts, boxes = (), ()
+        fragments = [Fragment(clean(text), _box(corners, scale)) for text, corners in zip(texts, boxes, strict=True)]
+        words = _words(output, fragments, scale) if fragments else []
+        lines = joined_rows(fragments)
+        ordered = in_reading_order(lines, figures.boxes)
         return PageReading(
             index,
-            join_rows(fragments),
-            confidence=round(sum(map(float, output.scores)) / len(output.scores), 4),
-            words=words_json(index, *size, _words(output, fragments, scale)),
+            page_text(lines, words, request.form, ordered),
+            confidence=round(sum(map(float, scores)) / len(scores), 4) if fragments else None,
+            words=words_json(index, *size, words),
+            figures=pdf.as_numbers(ordered),
+            figures_left_out=figures.left_out,
         )
 
     def _recognize(self, picture: object) -> _Output:

@@ -1,8 +1,9 @@
 """What the text of a PDF page is, where its words stand, and when it has to be read by OCR."""
 
 import ctypes
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, cast
 
@@ -12,9 +13,11 @@ from pypdfium2 import raw
 
 from assay.documents.characters import REPLACEMENT, clean, join_surrogates
 from assay.documents.errors import DocumentEncryptedError, DocumentTooLargeError, DocumentUnreadableError
-from assay.documents.model import Limits, ParseMode
-from assay.documents.protocol import PageReading
-from assay.documents.rows import Box, Word, words_json
+from assay.documents.model import Limits
+from assay.documents.page_text import in_reading_order, page_text
+from assay.documents.protocol import PageReading, Request
+from assay.documents.readers.figures import PageFigures, PageWithImages, PlacedObject, figures_of
+from assay.documents.rows import Box, Fragment, Word, words_json
 
 # Some producers place every few glyphs anew, and pdfium takes each small step for a blank
 # ("Br uttosumme"). On 36 invoices such steps measure up to 0.115 of the line height, the narrowest
@@ -30,10 +33,8 @@ _MOST_JUNK: Final = 0.3
 _MOST_ATTACHMENTS: Final = 1_000
 
 
-class _Object(Protocol):
+class _Object(PlacedObject, Protocol):
     type: int
-
-    def get_bounds(self) -> tuple[float, float, float, float]: ...
 
 
 class _Closeable(Protocol):
@@ -49,19 +50,11 @@ class _Attachment(Protocol):
     def get_data(self) -> ctypes.Array[ctypes.c_char]: ...
 
 
-class PdfPage(_Closeable, Protocol):
+class PdfPage(_Closeable, PageWithImages, Protocol):
     """The part of pypdfium2's page that is used here."""
-
-    def get_size(self) -> tuple[float, float]:
-        """Return width and height in points, as the page is shown."""
-        ...
 
     def get_textpage(self) -> _Closeable:
         """Load the page's text."""
-        ...
-
-    def get_objects(self, *, max_depth: int) -> Iterator[_Object]:
-        """Go through the page's objects."""
         ...
 
     def render(self, *, scale: float) -> _Bitmap:
@@ -142,31 +135,55 @@ def opened_page(pdf: Pdf, index: int) -> Generator[PdfPage]:
         page.close()
 
 
-def read_pages(path: Path, mode: ParseMode, limits: Limits) -> Iterator[PageReading]:
-    """Read the text layer of every page; with `ocr` only say how many pages there are.
+def read_pages(path: Path, request: Request) -> Iterator[PageReading]:
+    """Read the text layer of every page; with the mode `ocr` only say how many pages there are, and their figures.
 
     Raises:
         DocumentTooLargeError: It has more pages than allowed.
         DocumentEncryptedError: It cannot be opened without a password.
         DocumentUnreadableError: It, or one of its pages, is damaged.
     """
+    limits = request.limits
     with opened(path) as pdf:
         if len(pdf) > limits.pages:
             raise DocumentTooLargeError(f"The PDF has {len(pdf):,} pages; {limits.pages:,} are allowed.")
         if not len(pdf):
             raise DocumentUnreadableError("The PDF has no pages.")
         for index in range(len(pdf)):
-            if mode == "ocr":
+            if request.mode == "ocr" and not request.figures:
                 yield PageReading(index, "", needs_ocr=True)
                 continue
             with opened_page(pdf, index) as page:
-                text, words = _text_and_words(page)
-                yield PageReading(
-                    index,
-                    text,
-                    needs_ocr=mode == "native-or-ocr" and _needs_ocr(page, text),
-                    words=words_json(index, *page.get_size(), words),
-                )
+                yield _page_reading(page, index, request)
+
+
+def page_figures(page: PdfPage, limits: Limits) -> PageFigures:
+    """Find the figures of a page, their boxes as the page is shown."""
+    return figures_of(page, partial(_shown, page, _device(page)), most_pixels=limits.pixels)
+
+
+def _page_reading(page: PdfPage, index: int, request: Request) -> PageReading:
+    figures = page_figures(page, request.limits) if request.figures else PageFigures()
+    if request.mode == "ocr":
+        ordered = in_reading_order((), figures.boxes)
+        return PageReading(index, "", needs_ocr=True, figures=as_numbers(ordered), figures_left_out=figures.left_out)
+    lines, words = _lines_and_words(page)
+    ordered = in_reading_order(lines, figures.boxes)
+    plain = "\n".join(line.text for line in lines)
+    is_plain = request.form == "plain" and not ordered
+    return PageReading(
+        index,
+        plain if is_plain else page_text(lines, words, request.form, ordered),
+        needs_ocr=request.mode == "native-or-ocr" and _needs_ocr(page, plain),
+        words=words_json(index, *page.get_size(), words),
+        figures=as_numbers(ordered),
+        figures_left_out=figures.left_out,
+    )
+
+
+def as_numbers(boxes: Sequence[Box]) -> list[list[float]]:
+    """Write boxes as a reading carries them."""
+    return [[round(side, 2) for side in (box.x0, box.y0, box.x1, box.y1)] for box in boxes]
 
 
 def read_metadata(path: Path) -> dict[str, object]:
@@ -212,7 +229,7 @@ def _needs_ocr(page: PdfPage, text: str) -> bool:
         return True
     if printed >= _ENOUGH_CHARACTERS:
         return False
-    objects = [(item.type, item) for item in page.get_objects(max_depth=3)]
+    objects = [(item.type, item) for item in cast("Iterator[_Object]", page.get_objects(filter=None, max_depth=3))]
     images = [item.get_bounds() for kind, item in objects if kind == raw.FPDF_PAGEOBJ_IMAGE]
     paths = sum(1 for kind, _ in objects if kind == raw.FPDF_PAGEOBJ_PATH)
     if printed < _HARDLY_ANY_CHARACTERS:
@@ -222,14 +239,14 @@ def _needs_ocr(page: PdfPage, text: str) -> bool:
     return covered > width * height * _MOSTLY_IMAGES
 
 
-def _text_and_words(page: PdfPage) -> tuple[str, list[Word]]:
+def _lines_and_words(page: PdfPage) -> tuple[list[Fragment], list[Word]]:
     textpage = page.get_textpage()
     try:
         layout = _Layout(page)
         layout.read(textpage)
     finally:
         textpage.close()
-    return clean(layout.text()), layout.words
+    return layout.lines, layout.words
 
 
 class _Layout:
@@ -237,10 +254,11 @@ class _Layout:
 
     def __init__(self, page: PdfPage) -> None:
         self.words: list[Word] = []
+        self.lines: list[Fragment] = []
         self._page = page
-        width, height = page.get_size()
-        self._device = (round(width * _DEVICE_UNITS_PER_POINT), round(height * _DEVICE_UNITS_PER_POINT))
-        self._pieces: list[str] = []
+        self._device = _device(page)
+        self._line: list[str] = []
+        self._line_box: Box | None = None
         self._word: list[str] = []
         self._word_box: Box | None = None
 
@@ -255,11 +273,7 @@ class _Layout:
                 self._add(character, _character_box(textpage, index))
             elif not _is_kerning(textpage, index):
                 self._end_word(character)
-        self._end_word("")
-
-    def text(self) -> str:
-        lines = "".join(self._pieces).splitlines()
-        return "\n".join(line for line in lines if line.strip())
+        self._end_word("\n")
 
     def _add(self, character: str, box: Box) -> None:
         self._word.append(character)
@@ -267,21 +281,39 @@ class _Layout:
 
     def _end_word(self, blank: str) -> None:
         if self._word_box is not None:
-            text = join_surrogates("".join(self._word))
-            self.words.append(Word(clean(text), self._shown(self._word_box)))
-            self._pieces.append(text)
+            text = clean(join_surrogates("".join(self._word)))
+            box = _shown(self._page, self._device, self._word_box)
+            self.words.append(Word(text, box))
+            self._line.append(text)
+            self._line_box = self._line_box.around(box) if self._line_box else box
             self._word, self._word_box = [], None
-        self._pieces.append(blank)
+        if blank.splitlines() == [blank]:
+            self._line.append(blank)
+        else:
+            self._end_line()
 
-    def _shown(self, box: Box) -> Box:
-        """Turn page space (y upwards, before rotation and cropping) into what a reader sees."""
-        x, y = zip(self._shown_point(box.x0, box.y0), self._shown_point(box.x1, box.y1), strict=True)
-        return Box(min(x), min(y), max(x), max(y))
+    def _end_line(self) -> None:
+        if self._line_box is not None:
+            self.lines.append(Fragment("".join(self._line), self._line_box))
+        self._line, self._line_box = [], None
 
-    def _shown_point(self, x: float, y: float) -> tuple[float, float]:
-        shown_x, shown_y = ctypes.c_int(), ctypes.c_int()
-        raw.FPDF_PageToDevice(self._page, 0, 0, *self._device, 0, x, y, shown_x, shown_y)
-        return shown_x.value / _DEVICE_UNITS_PER_POINT, shown_y.value / _DEVICE_UNITS_PER_POINT
+
+def _device(page: PdfPage) -> tuple[int, int]:
+    width, height = page.get_size()
+    return round(width * _DEVICE_UNITS_PER_POINT), round(height * _DEVICE_UNITS_PER_POINT)
+
+
+def _shown(page: PdfPage, device: tuple[int, int], box: Box) -> Box:
+    """Turn page space (y upwards, before rotation and cropping) into what a reader sees."""
+    corners = _shown_point(page, device, box.x0, box.y0), _shown_point(page, device, box.x1, box.y1)
+    x, y = zip(*corners, strict=True)
+    return Box(min(x), min(y), max(x), max(y))
+
+
+def _shown_point(page: PdfPage, device: tuple[int, int], x: float, y: float) -> tuple[float, float]:
+    shown_x, shown_y = ctypes.c_int(), ctypes.c_int()
+    raw.FPDF_PageToDevice(page, 0, 0, *device, 0, x, y, shown_x, shown_y)
+    return shown_x.value / _DEVICE_UNITS_PER_POINT, shown_y.value / _DEVICE_UNITS_PER_POINT
 
 
 def _character_box(textpage: object, index: int) -> Box:

@@ -1,5 +1,6 @@
 """How a page is shown to a model: as JPEG, as large as asked for and never larger than models look at."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ LONGEST_SIDE: Final = 4096
 
 
 def jpeg_of_page(path: Path, request: Request) -> bytes:
-    """Return one page of a PDF, or one frame of an image, as JPEG.
+    """Return one page of a PDF, a part of one, or one frame of an image, as JPEG.
 
     Raises:
         DocumentTooLargeError: It has more pixels than allowed.
@@ -21,7 +22,7 @@ def jpeg_of_page(path: Path, request: Request) -> bytes:
     """
     index = request.page or 0
     if request.kind == "pdf":
-        picture = _pdf_page(path, index, request.scale)
+        picture = _pdf_page(path, index, request.scale, request.box)
     else:
         picture, _ = image.load_frame(path, index, LONGEST_SIDE, request.limits)
     written = BytesIO()
@@ -29,7 +30,11 @@ def jpeg_of_page(path: Path, request: Request) -> bytes:
     return written.getvalue()
 
 
-def _pdf_page(path: Path, index: int, scale: float) -> Image.Image:
+def _pdf_page(path: Path, index: int, scale: float, box: Sequence[float] | None) -> Image.Image:
     with pdf.opened(path) as document, pdf.opened_page(document, index) as page:
         fitting = min(scale, LONGEST_SIDE / max(page.get_size()))
-        return page.render(scale=fitting).to_pil().convert("RGB")
+        picture = page.render(scale=fitting).to_pil().convert("RGB")
+    if box is None:
+        return picture
+    left, top, right, bottom = (round(side * fitting) for side in box)
+    return picture.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
