@@ -1,53 +1,33 @@
 """`ai.parse`: turns a document into text, page by page."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, cast
+from itertools import groupby
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, StringConstraints
 from typing_extensions import override
 
 from assay import documents
 from assay.errors import AssayError
-from assay.steps.answer_form import fixed_form
-from assay.steps.asking import Task, all_answers, answer_to, file_error, model_for
-from assay.steps.base import Effect, Step, StepContext, StepError
-from assay.steps.page_pictures import open_pictures, pages_shown
+from assay.steps.asking import file_error, model_for
+from assay.steps.base import Effect, Step, StepContext
+from assay.steps.figure_descriptions import MOST_FIGURES, DescribedFigures, FigureDescriber
+from assay.steps.model_reading import PageReader, Showing
+from assay.steps.page_pictures import open_pictures
 
-_PAGES_FORM = fixed_form(
-    {
-        "type": "object",
-        "properties": {
-            "pages": {
-                "type": "array",
-                "description": "One entry for each picture, in their order.",
-                "items": {
-                    "type": "object",
-                    "properties": {"text": {"type": "string", "description": "All text of the page."}},
-                    "required": ["text"],
-                    "additionalProperties": False,
-                },
-            }
-        },
-        "required": ["pages"],
-        "additionalProperties": False,
-    }
-)
-_READ = (
-    "Each picture is a page of a document. Write down all text that stands on it, in reading order, word for word; "
-    "leave nothing out and correct nothing."
-)
-_FORMATS: Mapping[str, str] = {
-    "plain": "Write plain text; rows of a table stay on one line.",
-    "markdown": "Write Markdown, with headings, lists and tables.",
-    "html": "Write HTML without a head, with headings, lists and tables.",
-}
+_LanguageCode = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")]
 
 
 class AiParse(Step):
     """Turn a document into text, page by page.
 
     PDF, images, DOCX, XLSX, CSV, HTML, e-mail and plain text are read. The positions of the words are kept beside the
-    run as `words.json`, for highlighting; the output names it under `words`.
+    run as `words.json`, for highlighting; the output names it under `words`. Pages that a model reads have none.
+
+    `parseMode` and `nativeText` decide which pages are read from their picture, `ocrModel` and `llmModel` who reads
+    them. Only a PDF or an image has such pages, other files always have text of their own. `outputFormat` holds for
+    all pages. Headings, lists and tables come from what DOCX, HTML, XLSX and CSV say; in a PDF headings are told by
+    their size and items by their bullets, rows of a table stay lines.
     """
 
     type_name = "ai.parse"
@@ -56,7 +36,7 @@ class AiParse(Step):
     output_schema: ClassVar[Mapping[str, Any] | None] = {
         "type": "object",
         "properties": {
-            "text": {"type": "string", "description": "Text of all pages; rows of a table stay on one line."},
+            "text": {"type": "string", "description": "Text of all pages, in the wanted form."},
             "pages": {
                 "type": "array",
                 "items": {
@@ -71,15 +51,37 @@ class AiParse(Step):
                 },
             },
             "pageCount": {"type": "integer", "minimum": 0},
-            "metadata": {"type": "object", "description": "What the file says about itself."},
+            "metadata": {
+                "type": "object",
+                "description": "What the file says about itself. Remarks: `languages_without_ocr` lists languages that "
+                "OCR cannot read, `pages_without_ocr` pages that wait for it to be installed, `figures_left_out` "
+                "counts figures that were not shown to the model.",
+            },
             "parserType": {
                 "type": "string",
                 "description": "`llm-vision` or `ocr` if any page was read so, else the kind of file: office, pdf…",
             },
-            "model": {"type": "string", "description": "The model that read the pages, with `vision`."},
+            "model": {"type": "string", "description": "The model that read pages."},
+            "figures": {
+                "type": "array",
+                "description": "With `describeFigures`: what was described, in reading order.",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "pageIndex": {"type": "integer", "minimum": 0},
+                        "box": {
+                            "type": "array",
+                            "items": {"type": "number"},
+                            "description": "Left, top, right, bottom in points, from the upper left corner.",
+                        },
+                        "description": {"type": "string"},
+                    },
+                    "required": ["pageIndex", "box", "description"],
+                },
+            },
             "processingStrategy": {
                 "enum": ["native", "ocr", "hybrid", "vision"],
-                "description": "`hybrid`: some pages had text of their own, others were read by OCR.",
+                "description": "`hybrid`: some pages had text of their own, others were read from their picture.",
             },
             "words": {
                 "type": "object",
@@ -116,97 +118,216 @@ output:
         description="`native` takes the text that the file brings along, `ocr` reads the page images, `native-or-ocr` "
         "reads only those pages by OCR that bring no text. `vision` lets a model look at the pages of a PDF or image.",
     )
+    native_text: bool | Literal["auto"] = Field(
+        default="auto",
+        alias="nativeText",
+        description="Whether a PDF's own text is used: with `true` only pages without are read from their picture, "
+        "also with `ocr` and `vision`; with `false` all are, also with `native-or-ocr`; `auto` leaves it to parseMode.",
+    )
+    ocr_model: str | None = Field(
+        default=None,
+        max_length=400,
+        alias="ocrModel",
+        description="With OCR: name of a model, or provider/model, that is shown one page at a time instead of asking "
+        "the built-in engine.",
+    )
     llm_model: str | None = Field(
         default=None,
         max_length=400,
         alias="llmModel",
         description="With `vision`: name of a model, or provider/model; else the workflow's default.",
     )
-    prompt: str = Field(
-        default="", max_length=100_000, description="With `vision`: what the model should know about the document."
+    languages: tuple[_LanguageCode, ...] = Field(
+        default=(),
+        max_length=20,
+        description="Languages of the document, as `de` or `pt-BR`, told to a model that reads pages. The built-in OCR "
+        "reads Latin letters (not Vietnamese), Chinese and Japanese whatever is said here; others are remarked in the "
+        "metadata and need ocrModel.",
     )
-    output_format: Literal["plain", "markdown", "html"] = Field(
-        default="plain", alias="outputFormat", description="With `vision`: the form in which the model writes."
+    prompt: str = Field(
+        default="",
+        max_length=100_000,
+        description="What a model that reads pages should know about the document.",
+    )
+    output_format: documents.TextForm = Field(
+        default="plain",
+        alias="outputFormat",
+        description="`plain` is text with cells of a row separated by tabs where the file has such; `markdown`, `djot` "
+        "and `html` show headings, lists and tables; `layout` keeps columns in their place by blanks.",
+    )
+    describe_figures: bool = Field(
+        default=False,
+        alias="describeFigures",
+        description="Whether a model describes the embedded images of a PDF (half an inch or more, none that fills "
+        f"the page; the {MOST_FIGURES} largest). The words stand in the text where the figure is, in a page that a "
+        "model read at its end.",
+    )
+    figure_model: str | None = Field(
+        default=None,
+        max_length=400,
+        alias="figureModel",
+        description="With describeFigures: name of a model, or provider/model; else the workflow's default.",
+    )
+    figure_instructions: str = Field(
+        default="",
+        max_length=100_000,
+        alias="figureInstructions",
+        description="With describeFigures: what the model should look for, beside what it is always told.",
     )
     pages_per_batch: int = Field(
         default=5, ge=1, le=20, alias="pagesPerBatch", description="With `vision`: how many pages one question shows."
     )
     max_concurrency: int = Field(
-        default=3, ge=1, le=10, alias="maxConcurrency", description="With `vision`: questions under way at once."
+        default=3, ge=1, le=10, alias="maxConcurrency", description="Questions to a model under way at once."
     )
     pdf_render_scale: float = Field(
         default=2.0,
         ge=1,
         le=4,
         alias="pdfRenderScale",
-        description="With `vision`: how large pages of a PDF are shown; 1 is 72 dpi.",
+        description="How large a model is shown pages of a PDF; 1 is 72 dpi. Figures are shown at 2 at least.",
     )
     image_quality: int = Field(
-        default=85, ge=1, le=100, alias="imageQuality", description="With `vision`: quality of the JPEG pictures."
+        default=85, ge=1, le=100, alias="imageQuality", description="Quality of the JPEG pictures shown to a model."
     )
 
     @override
     def effect_now(self) -> Effect:
-        return Effect.PAID if self.parse_mode == "vision" else Effect.READ
+        return Effect.PAID if self._model_reads or self.describe_figures else Effect.READ
 
     @override
     async def run(self, context: StepContext) -> JsonValue:
-        if self.parse_mode == "vision":
-            return await self._look(context)
-        parsed = await self._parse(context, self.parse_mode)
+        parsed = await self._parse(context)
         if parsed.ocr_pages:
             context.add_usage(ocrPagesProcessed=parsed.ocr_pages)
-        words = context.keep_artifact("words.json", parsed.words, role="debug", content_type="application/json")
+        unread = [page.index for page in parsed.pages if page.unread] if self._model_reads else []
+        pictures = await open_pictures(context, self.input) if unread or parsed.figures else None
+        read: Mapping[int, str] = {}
+        output: dict[str, JsonValue] = {}
+        if pictures and unread:
+            reader = await self._reader(context)
+            read = await reader.read(context, pictures, unread, self._showing)
+            output["model"] = reader.model.name
+        described = DescribedFigures((), 0)
+        if pictures and parsed.figures:
+            described = await self._describe(context, pictures, parsed.figures)
+        if self.describe_figures:
+            output["figures"] = _figures(parsed.figures, described)
+        if len(read) < len(parsed.pages):
+            words = context.keep_artifact("words.json", parsed.words, role="debug", content_type="application/json")
+            output["words"] = {"$file": words}
+        pages = self._pages(parsed, read, described)
         return {
-            "text": parsed.text,
-            "pages": [_page(page) for page in parsed.pages],
-            "pageCount": len(parsed.pages),
-            "metadata": cast("dict[str, JsonValue]", dict(parsed.metadata)),
-            "parserType": "ocr" if parsed.ocr_pages else parsed.kind,
-            "processingStrategy": parsed.strategy,
-            "words": {"$file": words},
+            "text": "\n\n".join(str(page["text"]) for page in pages),
+            "pages": cast("list[JsonValue]", pages),
+            "pageCount": len(pages),
+            "metadata": self._metadata(parsed, described),
+            "parserType": self._parser_type(parsed, read),
+            "processingStrategy": self._strategy(parsed, read),
+            **output,
         }
 
-    async def _parse(self, context: StepContext, mode: documents.ParseMode) -> documents.ParsedDocument:
+    @property
+    def _model_reads(self) -> bool:
+        return self.parse_mode == "vision" or (self.ocr_model is not None and self.parse_mode != "native")
+
+    @property
+    def _showing(self) -> Showing:
+        at_once = self.pages_per_batch if self.parse_mode == "vision" else 1
+        return Showing(self.pdf_render_scale, self.image_quality, at_once, self.max_concurrency)
+
+    def _mode(self) -> documents.ParseMode:
+        if self.parse_mode == "native":
+            return "native"
+        if self.native_text == "auto":
+            return "native-or-ocr" if self.parse_mode == "native-or-ocr" else "ocr"
+        return "native-or-ocr" if self.native_text else "ocr"
+
+    async def _parse(self, context: StepContext) -> documents.ParsedDocument:
         file = await context.open_file(self.input)
         try:
             return await context.parser.parse(
-                file.path, filename=file.filename, content_type=file.content_type, mode=mode
+                file.path,
+                filename=file.filename,
+                content_type=file.content_type,
+                mode=self._mode(),
+                form=self.output_format,
+                figures=self.describe_figures,
+                with_ocr=not self._model_reads,
             )
         except AssayError as error:
             raise file_error(error) from error
 
-    async def _look(self, context: StepContext) -> JsonValue:
-        model = await model_for(context, provider=None, model=self.llm_model)
-        pictures = await open_pictures(context, self.input)
-        numbers = range(pictures.page_count)
-        batches = [numbers[at : at + self.pages_per_batch] for at in range(0, len(numbers), self.pages_per_batch)]
+    async def _reader(self, context: StepContext) -> PageReader:
+        requested = self.llm_model if self.parse_mode == "vision" else self.ocr_model
+        model = await model_for(context, provider=None, model=requested)
+        return PageReader(model, self.output_format, self.languages, self.prompt)
 
-        async def read(batch: Sequence[int]) -> list[str]:
-            shown = await pages_shown(context, pictures, batch, scale=self.pdf_render_scale, quality=self.image_quality)
-            instructions = " ".join(filter(None, [_READ, _FORMATS[self.output_format], self.prompt]))
-            answer = await answer_to(context, model, Task(instructions, pictures=shown), _PAGES_FORM)
-            texts = [str(page["text"]) for page in cast("list[dict[str, JsonValue]]", answer["pages"])]
-            if len(texts) != len(batch):
-                message = f"The model was shown {len(batch)} pages and wrote down {len(texts)}."
-                raise StepError("invalid_provider_output", message, category="invalid_provider_output")
-            return texts
+    async def _describe(
+        self, context: StepContext, pictures: documents.PagePictures, figures: Sequence[documents.Figure]
+    ) -> DescribedFigures:
+        model = await model_for(context, provider=None, model=self.figure_model)
+        return await FigureDescriber(model, self.figure_instructions).describe(
+            context,
+            pictures,
+            figures,
+            scale=self.pdf_render_scale,
+            quality=self.image_quality,
+            at_once=self.max_concurrency,
+        )
 
-        jobs = [lambda batch=batch: read(batch) for batch in batches]
-        texts = [text for batch in await all_answers(jobs, at_once=self.max_concurrency) for text in batch]
-        return {
-            "text": "\n\n".join(texts),
-            "pages": [{"pageIndex": index, "text": text} for index, text in enumerate(texts)],
-            "pageCount": len(texts),
-            "metadata": {},
-            "parserType": "llm-vision",
-            "processingStrategy": "vision",
-            "model": model.name,
+    def _pages(
+        self, parsed: documents.ParsedDocument, read: Mapping[int, str], described: DescribedFigures
+    ) -> list[dict[str, JsonValue]]:
+        pairs = zip(parsed.figures, described.descriptions, strict=True)
+        by_page = {
+            page: [description for _, description in group]
+            for page, group in groupby(pairs, key=lambda pair: pair[0].page)
         }
+        shown: list[dict[str, JsonValue]] = []
+        for page in parsed.pages:
+            figures = by_page.get(page.index, [])
+            text = page.text
+            if page.index in read:
+                places = (documents.figure_place(number) for number in range(len(figures)))
+                text = "\n\n".join([read[page.index], *places])
+            shown.append(_page(page, documents.with_descriptions(text, figures, self.output_format)))
+        return shown
+
+    def _metadata(self, parsed: documents.ParsedDocument, described: DescribedFigures) -> dict[str, JsonValue]:
+        remarks: dict[str, JsonValue] = {}
+        foreign = documents.languages_without_ocr(self.languages) if parsed.ocr_pages else []
+        if foreign:
+            remarks["languages_without_ocr"] = [*foreign]
+        left_out = parsed.figures_left_out + described.left_out
+        if left_out:
+            remarks["figures_left_out"] = left_out
+        return {**cast("dict[str, JsonValue]", dict(parsed.metadata)), **remarks}
+
+    def _parser_type(self, parsed: documents.ParsedDocument, read: Mapping[int, str]) -> str:
+        if read and self.parse_mode == "vision":
+            return "llm-vision"
+        return "ocr" if read or parsed.ocr_pages else parsed.kind
+
+    def _strategy(self, parsed: documents.ParsedDocument, read: Mapping[int, str]) -> str:
+        if not read:
+            return parsed.strategy
+        if len(read) < len(parsed.pages):
+            return "hybrid"
+        return "vision" if self.parse_mode == "vision" else "ocr"
 
 
-def _page(page: documents.Page) -> JsonValue:
-    shown: dict[str, JsonValue] = {"pageIndex": page.index, "text": page.text}
+def _figures(figures: Sequence[documents.Figure], described: DescribedFigures) -> JsonValue:
+    pairs = zip(figures, described.descriptions, strict=True)
+    return [
+        {"pageIndex": figure.page, "box": [*figure.box], "description": description}
+        for figure, description in pairs
+        if description
+    ]
+
+
+def _page(page: documents.Page, text: str) -> dict[str, JsonValue]:
+    shown: dict[str, JsonValue] = {"pageIndex": page.index, "text": text}
     if page.name is not None:
         shown["pageName"] = page.name
     if page.confidence is not None:
