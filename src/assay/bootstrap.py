@@ -11,7 +11,21 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from assay import access, api, automations, db, documents, engine, files, providers, rollouts, runs, sandbox, steps
+from assay import (
+    access,
+    api,
+    automations,
+    db,
+    documents,
+    engine,
+    experiments,
+    files,
+    providers,
+    rollouts,
+    runs,
+    sandbox,
+    steps,
+)
 from assay.db import embedded
 from assay.errors import InvalidValueError, Issue
 from assay.outgoing import AllowList, Outgoing
@@ -99,7 +113,11 @@ async def open_worker(settings: Settings) -> AsyncGenerator[engine.Worker]:
         scripts = sandbox.Sandbox()
         models = _open_models(settings, database, providers.Patience())
         outgoing = Outgoing(AllowList.parse(settings.outgoing_allow))
-        services = runs.Services(database, blobs, parser, scripts, models, _choose, outgoing, _mail_server(settings))
+        grader = experiments.Grader(database, blobs, parser, scripts, models)
+        services = runs.Services(
+            database, blobs, parser, scripts, models, _choose, outgoing, _mail_server(settings), grader
+        )
+        conducting = asyncio.create_task(experiments.Conductor(database).run())
         try:
             yield engine.Worker(
                 database,
@@ -110,6 +128,7 @@ async def open_worker(settings: Settings) -> AsyncGenerator[engine.Worker]:
                 _chores(database, blobs),
             )
         finally:
+            conducting.cancel()
             await models.close()
             await scripts.close()
             await parser.close()

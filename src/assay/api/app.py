@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from assay.api import automations, errors, files, health, keys, outgoing, providers, runs, starting
+from assay.api import automations, errors, experiments, files, health, keys, outgoing, providers, runs, starting
 from assay.api.callers import PREFIXES, Server
 from assay.api.requests import RequestFrame
 
@@ -13,6 +13,7 @@ ROUTERS = (
     starting.router,
     runs.router,
     automations.router,
+    experiments.router,
     files.router,
     keys.router,
     outgoing.router,

@@ -41,7 +41,12 @@ def summary(run: runs.RunSummary) -> Json:
         "rootRunId": run.root_run_id,
     }
     if run.example_id is not None or run.batch_id is not None:
-        body["eval"] = {"example": run.example_name, "exampleId": run.example_id, "score": None, "passed": None}
+        body["eval"] = {
+            "example": run.example_name,
+            "exampleId": run.example_id,
+            "score": run.score,
+            "passed": run.passed,
+        }
     return body
 
 

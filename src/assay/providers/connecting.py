@@ -92,15 +92,16 @@ class Models:
         )
         return _PricedModel(choice, await self._connection(choice.provider))
 
-    async def check(self, organization_id: str, *, requested: str | None) -> None:
-        """Return if there is such a model, without asking it anything. Whether its key works is not looked at.
+    async def check(self, organization_id: str, *, requested: str | None) -> str:
+        """Return the `<provider>/<model>` that would answer, without asking it. Whether its key works is not looked at.
 
         Raises:
             ProviderNotConfiguredError: the organization has no provider.
             ModelUnknownError: no provider offers what is named.
         """
         providers = await self.database.when_available(lambda tx: store.list_providers(tx, organization_id))
-        choose(providers, requested=requested, workflow_default=None, worker_default=self.worker_default)
+        choice = choose(providers, requested=requested, workflow_default=None, worker_default=self.worker_default)
+        return f"{choice.provider.name}/{choice.model.name}"
 
     async def close(self) -> None:
         """Close all connections. A second call does nothing."""

@@ -38,10 +38,10 @@ async def create_batch(
     *,
     batch_id: str | None,
     triggered_by: str | None,
-) -> None:
-    """Write runs of examples as `created`; `engine.admit` queues them.
+) -> int:
+    """Write runs of examples as `created`; `engine.admit` queues them. Return how many were rejected instead.
 
-    One whose input does not fit the version is `rejected`, with the reasons, and the others are not held up.
+    That is a run whose input does not fit the version; it says why, and the others are not held up.
 
     Raises:
         AutomationDisabledError: the version's file says `enabled: false`.
@@ -53,6 +53,7 @@ async def create_batch(
     entrypoint = engine.entrypoint_for(chosen.automation_id, chosen.concurrency_limit)
     await store.create_batch(tx, organization_id, chosen, rows, batch_id, triggered_by, entrypoint)
     await files.add_artifacts_of(tx, organization_id, {row.id: row.artifacts for row in rows})
+    return sum(row.failure is not None for row in rows)
 
 
 async def _checked(

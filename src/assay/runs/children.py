@@ -1,6 +1,7 @@
 """Runs that a step of another run starts: each once, however often the step is executed."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import NoReturn, cast
 
 from pydantic import JsonValue
@@ -103,6 +104,41 @@ async def read_child(tx: db.Transaction, organization_id: str, run_id: str) -> s
         raise steps.StepError("not_found", message, category="not_found")
     status = found.summary.status
     return steps.ChildRun(run_id, status.value, status.finished, found.output, found.summary.error)
+
+
+async def take_over(  # each a part of where the files go
+    tx: db.Transaction, claim: engine.Claim, step_key: str, step_name: str, child_id: str, output: JsonValue
+) -> JsonValue:
+    """Make the files of a finished child files of the run that started it; return its output as it holds there."""
+    moved: dict[str, files.Artifact] = {}
+    for found in await files.hold_artifacts(tx, claim.organization_id, child_id):
+        moved[found.path] = replace(found, path=f"output/{step_key}/{found.path}", role="output", step_name=step_name)
+    made = [artifact for path, artifact in moved.items() if path.startswith("output/")]
+    renamed = {path: artifact.path for path, artifact in moved.items()}
+    used = set[str]()
+    result = _with_renamed_files(output, renamed, used)
+    kept = [artifact for path, artifact in moved.items() if artifact in made or path in used]
+    await files.add_artifacts(tx, claim.organization_id, claim.run_id, kept)
+    return with_files(result, [artifact.path for artifact in made])
+
+
+def with_files(output: JsonValue, paths: Sequence[str]) -> JsonValue:
+    """Add what a called workflow made as `files`, where its own output leaves room for that."""
+    if not isinstance(output, dict) or "files" in output:
+        return output
+    return {**output, "files": [{"$file": path} for path in paths]}
+
+
+def _with_renamed_files(node: JsonValue, renamed: Mapping[str, str], used: set[str]) -> JsonValue:
+    if isinstance(node, list):
+        return [_with_renamed_files(item, renamed, used) for item in node]
+    if not isinstance(node, dict):
+        return node
+    path = node.get("$file")
+    if isinstance(path, str) and path in renamed:
+        used.add(path)
+        return {**node, "$file": renamed[path]}
+    return {key: _with_renamed_files(value, renamed, used) for key, value in node.items()}
 
 
 def checked_input(definition: automations.WorkflowDefinition, workflow: str, value: JsonValue) -> dict[str, JsonValue]:

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from assay import automations, clock, db, documents, engine, files, providers, sandbox, steps
 from assay.outgoing import Outgoing
-from assay.runs.children import Chooser, read_child, start_child
+from assay.runs.children import Chooser, read_child, start_child, take_over
 
 Invoke = Callable[[str, JsonValue], Awaitable[JsonValue]]
 Reaching = Callable[[], Awaitable[Outgoing]]
@@ -202,6 +202,11 @@ class StepRunContext:
         return await self.services.database.when_available(
             lambda tx: read_child(tx, self.claim.organization_id, run_id)
         )
+
+    async def take_over(self, run_id: str, output: JsonValue) -> JsonValue:
+        """Make the files of a finished child files of this run; a second call changes nothing."""
+        async with self.services.database.transaction() as tx:
+            return await take_over(tx, self.claim, self.step_key, self.step.name, run_id, output)
 
     @property
     def elapsed(self) -> float:

@@ -11,10 +11,10 @@ from typing import Any, cast
 import jsonschema_rs
 from pydantic import JsonValue, ValidationError
 
-from assay import access, automations, clock, engine, expressions, jsontext, steps
+from assay import access, automations, clock, engine, expressions, files, jsontext, steps
 from assay.errors import AssayError, ErrorKind
 from assay.outgoing import Outgoing
-from assay.runs.children import MAX_CALLS, checked_input, refuse_call
+from assay.runs.children import MAX_CALLS, checked_input, refuse_call, with_files
 from assay.runs.overrides import OverrideMode, merged, override_mode
 from assay.runs.payload_limits import check_config, check_held, output_text, traced
 from assay.runs.retrying import PASSING_CATEGORIES, Decision, decide
@@ -106,6 +106,8 @@ class WorkflowExecution:
     _taken: frozenset[int] = frozenset()
     _trying: dict[str, _Attempt] = field(default_factory=dict[str, _Attempt])
     """Steps whose failed tries are committed, and that have not ended yet."""
+    _made: dict[str, None] | None = None
+    """Paths of the run's files, once somebody asked."""
     _outgoing: Outgoing | None = None
     _looking_up: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -399,7 +401,16 @@ class WorkflowExecution:
         place.callers = callers
         await self._run_block(definition.steps, place, scope)
         self._leave_block(attempt, place, isolated=True)
-        return _output_of_workflow(place)
+        return with_files(_output_of_workflow(place), await self._made_below(attempt.key))
+
+    async def _made_below(self, key: str) -> list[str]:
+        """Return the paths of what the steps inside this one made, those of earlier deliveries too."""
+        if self._made is None:
+            before = await self.services.database.when_available(
+                lambda tx: files.list_artifacts(tx, self.claim.organization_id, self.claim.run_id)
+            )
+            self._made = dict.fromkeys(artifact.path for artifact in before)
+        return [path for path in self._made if path.startswith(f"output/{key}/")]
 
     async def _within_limits(self, step: steps.Step, attempt: _Attempt) -> JsonValue:
         """Run the step under its time limit; a cancellation interrupts it where that leaves nothing half done."""
@@ -448,6 +459,8 @@ class WorkflowExecution:
         attachment = attempt.context.attachment() if attempt.context and status == "success" else None
         await self.journal.record(record, commit=expensive, attachment=attachment)
         attempt.recorded = True
+        if attachment is not None and attempt.context and self._made is not None:
+            self._made |= dict.fromkeys(artifact.path for artifact, _ in attempt.context.kept)
         self._trying.pop(attempt.key, None)
         self._add_usage(attempt.usage)
 

@@ -113,7 +113,9 @@ CREATE TABLE experiments (
     required_passes      integer NOT NULL DEFAULT 1 CHECK (required_passes > 0),
     concurrency          integer CHECK (concurrency > 0),
     runs                 integer NOT NULL,
-    admitted             integer NOT NULL DEFAULT 0,      -- how many of the runs have been queued, in their order
+    startable            integer NOT NULL,                -- those that were not rejected at once
+    admitted             integer NOT NULL DEFAULT 0,      -- how many of them have been queued
+    next_position        integer NOT NULL DEFAULT 0,      -- where the next one to be queued stands, or behind it
     status               text NOT NULL DEFAULT 'queued' CHECK (status IN ('queued', 'running', 'completed')),
     cancel_requested_at  timestamptz,
     created_by           text,

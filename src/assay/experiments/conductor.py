@@ -1,0 +1,96 @@
+"""What moves an experiment on: it queues the next runs, and ends it when all of them have ended.
+
+Nothing of it lives in memory: whichever worker locks the experiment's row reads how it stands, so an
+experiment goes on after any crash and no run of it is repeated.
+"""
+
+import asyncio
+import contextlib
+import logging
+
+import asyncpg
+
+from assay import db, engine
+from assay.experiments import store
+from assay.experiments.concluding import conclude
+from assay.experiments.model import Experiment
+
+log = logging.getLogger(__name__)
+
+WINDOW = 200
+"""How many runs of one experiment stand in the queue or are worked on, where it names no number itself."""
+LOOK_AGAIN_SECONDS = 2.0
+PACE_SECONDS = 0.02
+"""So much is let pass between two looks: many runs end meanwhile, and one look serves them all."""
+
+
+class Conductor:
+    """Moves all experiments on; every worker has one, and they keep out of each other's way."""
+
+    def __init__(self, database: db.Database) -> None:
+        """Prepare; nothing happens before `run` runs."""
+        self._database = database
+        self._told: set[str] = set()
+        self._woken = asyncio.Event()
+
+    async def run(self) -> None:
+        """Go on until cancelled, through every loss of the database."""
+        listener = engine.Listener(self._database.dsn, {"assay_batch_progress": self._note}, self._look_at_all)
+        listening = asyncio.create_task(listener.run())
+        try:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), timeout=LOOK_AGAIN_SECONDS)
+                try:
+                    await self._look()
+                except (db.DatabaseUnavailableError, asyncpg.PostgresError):
+                    log.warning("Experiments wait: the database is away.")
+                    self._told.clear()
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                except Exception:
+                    log.exception("An experiment could not be moved on; it is tried again.")
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                await asyncio.sleep(PACE_SECONDS)
+        finally:
+            listening.cancel()
+
+    def _note(self, experiment_id: str) -> None:
+        self._told.add(experiment_id)
+        self._woken.set()
+
+    async def _look_at_all(self) -> None:
+        self._told.clear()
+        self._woken.set()
+
+    async def _look(self) -> None:
+        self._woken.clear()
+        told, self._told = self._told, set()
+        if not told:
+            async with self._database.single_statement() as tx:
+                told = await store.open_experiments(tx)
+        for experiment_id in told:
+            await advance(self._database, experiment_id)
+
+
+async def advance(database: db.Database, experiment_id: str) -> None:
+    """Do what is to be done for an experiment now; nothing if it has ended or another worker is at it."""
+    async with database.transaction() as tx:
+        experiment = await store.take(tx, experiment_id)
+        if experiment is None or await _goes_on(tx, experiment):
+            return
+        await conclude(tx, experiment)
+
+
+async def _goes_on(tx: db.Transaction, experiment: Experiment) -> bool:
+    """Queue what there is room for; False if nothing is left to wait for."""
+    unfinished = await engine.unfinished_of_batch(tx, experiment.id)
+    waiting = experiment.startable - experiment.admitted
+    room = (experiment.concurrency or WINDOW) - (unfinished - waiting)
+    if waiting > 0 and room > 0:
+        following = await store.next_runs(tx, experiment, room)
+        await engine.admit(tx, [run_id for run_id, _ in following])
+        last = following[-1][1] if following else experiment.next_position
+        # Where fewer came than there is room for, the others were cancelled one by one.
+        admitted = experiment.admitted + len(following) if len(following) == room else experiment.startable
+        await store.set_admitted(tx, experiment.id, admitted, last + 1)
+    return unfinished > 0
