@@ -1,5 +1,8 @@
 """Datasets: examples with their files, the revisions they go through, and archives of them."""
 
+from assay.datasets.archive_import import import_archive
+from assay.datasets.archive_writing import export_archive, referenced_files
+from assay.datasets.changes import create_example, delete_example, update_example, upsert_by_name
 from assay.datasets.errors import (
     ArchiveIssue,
     ArchiveTooLargeError,
@@ -12,6 +15,7 @@ from assay.datasets.errors import (
     InvalidExampleError,
     RevisionNotFoundError,
 )
+from assay.datasets.example_files import add_files, file_of, remove_file, rename_file
 from assay.datasets.model import (
     AppendResult,
     ExampleFile,
@@ -33,6 +37,7 @@ from assay.datasets.reading import (
     revisions,
     version_of,
 )
+from assay.datasets.run_form import run_input
 
 __all__ = [
     "AppendResult",
@@ -53,13 +58,25 @@ __all__ = [
     "ReplaceResult",
     "Revision",
     "RevisionNotFoundError",
+    "add_files",
     "count",
+    "create_example",
     "current_revision",
+    "delete_example",
     "examples_at",
+    "export_archive",
+    "file_of",
     "get_example",
     "get_revision",
     "graded_hashes",
+    "import_archive",
     "list_examples",
+    "referenced_files",
+    "remove_file",
+    "rename_file",
     "revisions",
+    "run_input",
+    "update_example",
+    "upsert_by_name",
     "version_of",
 ]

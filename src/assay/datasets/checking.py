@@ -167,7 +167,7 @@ class _Examination:
         self.issues.append(Issue(path, message, code))
 
 
-def check_file_count(content: Content, folder: Folder) -> None:
+def check_files(content: Content, folder: Folder) -> None:
     """Let files stay in an example.
 
     Raises:

@@ -1,9 +1,14 @@
 """What can be wrong with examples, their files and archives, and the codes of an archive's issues."""
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from enum import StrEnum
 
 from assay.errors import ConflictError, InvalidValueError, Issue, NotFoundError, TooLargeError
+
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+"""What reading a ZIP file that is none, or damaged, raises."""
 
 
 class ArchiveIssue(StrEnum):

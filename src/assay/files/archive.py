@@ -62,6 +62,11 @@ class Outbox(io.RawIOBase):
         self._content += content
         return memoryview(content).nbytes
 
+    @property
+    def size(self) -> int:
+        """How many bytes wait to be taken."""
+        return len(self._content)
+
     def take(self) -> bytes:
         """Return what was written since the last time."""
         taken = bytes(self._content)
