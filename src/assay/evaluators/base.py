@@ -122,6 +122,6 @@ class Evaluator(BaseModel):
         """Judge.
 
         Raises:
-            EvaluatorError: it could not; the message says why, to the person who wrote the configuration.
+            AssayError: it could not, and the message says why. `EvaluatorError` where no other area says so already.
         """
         raise NotImplementedError

@@ -1,0 +1,72 @@
+"""`json-schema`: whether the output has the wanted form, whatever was expected of its values."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import jsonschema_rs
+from pydantic import Field, JsonValue
+from typing_extensions import override
+
+from assay import jsonschemas, jsontext
+from assay.evaluators.base import Evaluator, Grade, GradingContext, Subject
+from assay.evaluators.mismatch import MAX_MISMATCHES
+
+MAX_SCHEMA_CHARACTERS = 200_000
+
+
+class JsonSchema(Evaluator):
+    """Hold the output against a JSON Schema.
+
+    The score is 1 if it satisfies the schema and 0 if not; no expected output is needed. Formats such as `date` count.
+    That something must be empty can be said too: `maxItems: 0`, `const: null`, `not: { required: [discount] }`.
+    Nothing is fetched: what a schema refers to stands in it, under `$defs`.
+    """
+
+    type_name = "json-schema"
+    example: ClassVar[str] = """\
+evaluators:
+  - name: well-formed
+    description: The invoice has a number, a date and at least one line.
+    type: json-schema
+    config:
+      schema:
+        type: object
+        required: [number, date, lineItems]
+        properties:
+          date: { type: string, format: date }
+          lineItems: { type: array, minItems: 1 }
+          discount: { const: null }
+"""
+
+    form: dict[str, JsonValue] = Field(alias="schema", description="The JSON Schema (2020-12) of the output.")
+
+    @override
+    def problems(self) -> Sequence[tuple[str, str, str]]:
+        if len(jsontext.write(self.form)) > MAX_SCHEMA_CHARACTERS:
+            message = f"The schema has more than {MAX_SCHEMA_CHARACTERS:,} characters as JSON."
+            return [("schema", message, "schema_invalid")]
+        try:
+            _ = self._validator
+        except (ValueError, RecursionError) as error:
+            return [("schema", f"The schema is not valid: {str(error)[:500]}", "schema_invalid")]
+        return ()
+
+    @override
+    async def grade(self, subject: Subject, context: GradingContext) -> Grade:
+        mismatches: list[JsonValue] = []
+        for error in self._validator.iter_errors(subject.output):
+            mismatches.append(_mismatch(error))
+            if len(mismatches) == MAX_MISMATCHES:
+                break
+        return Grade(0.0 if mismatches else 1.0, details={"mismatches": mismatches})
+
+    @cached_property
+    def _validator(self) -> jsonschema_rs.Draft202012Validator:
+        return jsonschemas.validator(self.form)
+
+
+def _mismatch(error: jsonschema_rs.ValidationError) -> dict[str, Any]:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.instance_path)
+    rule = "/".join(map(str, error.schema_path))
+    return {"path": path.lstrip(".") or "$", "expected": rule[:500], "actual": None, "reason": error.message[:500]}
