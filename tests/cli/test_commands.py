@@ -270,21 +270,26 @@ class TestPush:
             (tmp_path / name).write_bytes(name.encode())
         file = tmp_path / "w.yaml"
         file.write_text(LETTERS)
-        script.will_answer(Answer(201, {"automation": automation(), "version": {"version": "1.0.0"}}))
-        assay(f"workflow push --file {file}")
+        created = Answer(201, {"automation": automation(), "version": {"version": "1.0.0", "isCurrent": True}})
+        script.will_answer(refusal(400, "file_missing", "Not sent."), created)
+        assert assay(f"workflow push --file {file}").code == 0
         sent = {"templates/letter.docx": base64.b64encode(b"templates/letter.docx").decode()}
-        assert script.received[0].json == {"yaml": LETTERS, "activate": True, "files": sent}
+        assert [request.json for request in script.received] == [
+            {"yaml": LETTERS, "activate": True},
+            {"yaml": LETTERS, "activate": True, "files": sent},
+        ]
 
-    def test_a_file_that_is_not_there_is_said_before_anything_is_sent(
+    def test_a_file_that_is_not_there_is_said_with_its_place(
         self, assay: Assay, script: Script, tmp_path: Path
     ) -> None:
         file = tmp_path / "w.yaml"
         file.write_text(LETTERS)
+        script.will_answer(refusal(400, "file_missing", "Not sent."))
         for command in (f"workflow push --file {file}", f"workflow validate {file}"):
             finished = assay(command)
             assert finished.code == 1
             assert finished.out.startswith(f"{file}:4:73: file_missing There is no file 'templates/letter.docx'")
-        assert script.received == []
+        assert len(script.received) == 1
 
 
 PULLED = {"id": "wfv_1", "automationId": "wf_1", "version": "1.0.0", "yaml": "name: x\n"}

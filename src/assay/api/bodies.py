@@ -62,8 +62,8 @@ async def read_json(request: Request, limit: int, *, empty: JsonValue = None, ba
         BodyTooLargeError: it is larger than `limit` bytes.
     """
     raw = b"".join([chunk async for chunk in chunks(request, limit + base64_limit)])
-    # Text that is long costs little to read, brackets and commas cost a lot.
-    if base64_limit and len(raw.translate(None, _BASE64)) > limit:
+    # What costs are many values, not long ones, and there is a comma or bracket to each.
+    if len(raw) > limit and len(raw.translate(None, _BASE64)) > limit // 4:
         raise _too_large(limit)
     if not raw.strip():
         if empty is None:

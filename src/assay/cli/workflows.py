@@ -81,12 +81,11 @@ def push(
     if set_version and bump:
         raise typer.BadParameter("--set-version and --bump exclude each other.")
     text = _read(file)
-    beside = _files_named(text, file)
     changed = with_version(text, set_version) if set_version else text
     with connect(base_url) as client:
         try:
             target = automation_ref(workflow) if workflow else None
-            pushed, changed = _push(client, changed, beside, target, activate, bump)
+            pushed, changed = _push(client, changed, file, target, activate, bump)
         except ApiError as error:
             raise _with_places(error, file) from error
     if changed != text:
@@ -221,6 +220,19 @@ def _fetched(client: Client, version: Json, path: str) -> bytes:
 
 
 def _push(
+    client: Client, text: str, file: Path, workflow: str | None, activate: bool, bump: Part | None
+) -> tuple[dict[str, Any], str]:
+    """Push the text, and where the server misses files that it names, once more with them."""
+    try:
+        return _push_with(client, text, {}, workflow, activate, bump)
+    except ApiError as error:
+        # Finding out which ones takes longer here, since all step types are loaded for it.
+        if all(issue.get("code") != "file_missing" for issue in error.issues):
+            raise
+    return _push_with(client, text, _files_named(text, file), workflow, activate, bump)
+
+
+def _push_with(
     client: Client,
     text: str,
     files: Mapping[str, bytes],
