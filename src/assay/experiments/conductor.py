@@ -8,8 +8,6 @@ import asyncio
 import contextlib
 import logging
 
-import asyncpg
-
 from assay import db, engine
 from assay.experiments import store
 from assay.experiments.concluding import conclude
@@ -43,7 +41,7 @@ class Conductor:
                     await asyncio.wait_for(self._woken.wait(), timeout=LOOK_AGAIN_SECONDS)
                 try:
                     await self._look()
-                except (db.DatabaseUnavailableError, asyncpg.PostgresError):
+                except db.DatabaseUnavailableError:
                     log.warning("Experiments wait: the database is away.")
                     self._told.clear()
                     await asyncio.sleep(LOOK_AGAIN_SECONDS)
