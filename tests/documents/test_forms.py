@@ -152,6 +152,15 @@ async def test_a_figure_is_described_where_it_stands(parser: Parser, stored: Sto
     assert "red" not in plain
 
 
+async def test_a_figure_is_described_among_the_lines_that_ocr_read(parser: Parser, stored: Stored) -> None:
+    document = await parser.parse(stored(drawn(report)), filename="a.pdf", mode="ocr", figures=True)
+    assert (document.ocr_pages, len(document.figures)) == (1, 1)
+    lines = with_descriptions(document.text, ["a red square"], "plain").splitlines()
+    place = lines.index("[Figure: a red square]")
+    assert "this text" in lines[place - 1]
+    assert "Item" in lines[place + 1]
+
+
 async def test_a_figure_inside_of_a_form_is_found_where_it_is_shown(parser: Parser, stored: Stored) -> None:
     def draw(canvas: Canvas) -> None:
         canvas.beginForm("stamp")
