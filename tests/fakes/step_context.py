@@ -135,3 +135,7 @@ class FakeStepContext(StepContext):
     @override
     async def child(self, run_id: str) -> ChildRun:
         raise StepError("not_found", f"This test has no run {run_id}.", category="not_found")
+
+    @override
+    async def take_over(self, run_id: str, output: JsonValue) -> JsonValue:
+        return output

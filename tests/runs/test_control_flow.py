@@ -286,3 +286,58 @@ async def test_calls_are_checked_when_a_workflow_is_pushed(desk: Desk) -> None:
     with pytest.raises(automations.InvalidWorkflowError) as refused:
         await desk.push(circle, inputs=inputs, name=inner.slug, version="1.1.0")
     assert [issue.code for issue in refused.value.issues] == ["circular_call"]
+
+
+MAKING = [{"name": "note", "type": "test.file", "with": {"content": "{{ input.text }}"}}]
+TEXT_INPUT = [{"name": "text", "type": "string"}]
+READING: dict[str, Any] = {
+    "name": "read",
+    "type": "test.file",
+    "with": {"content": "after", "input": "{{ steps.call.output.note }}"},
+}
+
+
+@pytest.mark.parametrize("execution", ["inline", "child"])
+async def test_files_of_a_called_workflow_are_files_of_the_caller(desk: Desk, execution: str) -> None:
+    inner = await desk.push(MAKING, inputs=TEXT_INPUT, output={"note": "{{ steps.note.output.file }}"})
+    call = {"workflow": inner.slug, "execution": execution, "input": {"text": "made inside"}}
+    flow = await desk.push(
+        [{"name": "call", "type": "action.invoke-workflow", "with": call}, READING],
+        output={"read": "{{ steps.read.output.read }}", "call": "{{ steps.call.output }}"},
+    )
+    run = await desk.run(flow)
+    assert run.failure is None
+    output: Any = run.output
+    assert output["read"] == "made inside"
+    assert output["call"]["files"] == [output["call"]["note"]]
+    path = output["call"]["note"]["$file"]
+    assert path.startswith("output/call/")
+    assert await desk.artifact(run, path) == b"made inside"
+
+
+async def test_a_loop_of_calls_tells_the_files_of_each_call_apart(desk: Desk) -> None:
+    inner = await desk.push(MAKING, inputs=TEXT_INPUT, output={"files": "own", "v": 1})
+    plain = await desk.push(MAKING, inputs=TEXT_INPUT, output={"v": 1})
+    each = [
+        {"name": name, "type": "action.invoke-workflow", "with": {"workflow": slug, "input": {"text": "{{ t }}"}}}
+        for name, slug in (("own", inner.slug), ("added", plain.slug))
+    ]
+    flow = await desk.push(
+        [{"name": "each", "type": "control.foreach", "items": ["a", "b"], "as": "t", "steps": each}],
+        output="{{ steps.each.output.items }}",
+    )
+    run = await desk.run(flow)
+    found: Any = run.output
+    assert [len(item["added"]["files"]) for item in found] == [1, 1]
+    paths = [item["added"]["files"][0]["$file"] for item in found]
+    assert [await desk.artifact(run, path) for path in paths] == [b"a", b"b"]
+
+
+async def test_the_name_of_older_files_for_a_called_workflow_is_understood(desk: Desk) -> None:
+    inner = await desk.push([{"name": "a", "type": SET, "with": {"fields": {"v": 1}}}], output={"v": 1})
+    call = {"name": "call", "type": "action.invoke-workflow", "with": {"workflowId": inner.id}}
+    run = await desk.run(await desk.push([call], output="{{ steps.call.output.v }}"))
+    assert run.output == 1
+    unknown = {"name": "call", "type": "action.invoke-workflow", "with": {"workflowId": "nowhere"}}
+    with pytest.raises(automations.InvalidWorkflowError, match="nowhere"):
+        await desk.push([unknown])

@@ -295,6 +295,10 @@ class StepContext(Protocol):
         """Read how a child run stands."""
         ...
 
+    async def take_over(self, run_id: str, output: JsonValue) -> JsonValue:
+        """Make the files of a finished child files of this run; return its output, naming them as they are here."""
+        ...
+
     @property
     def elapsed(self) -> float:
         """Seconds since the step first began, over all repetitions."""

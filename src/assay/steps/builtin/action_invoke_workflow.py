@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import AliasChoices, Field, JsonValue
 from typing_extensions import override
 
 from assay.steps.base import Effect, Step, StepContext, StepError
@@ -16,6 +16,9 @@ class ActionInvokeWorkflow(Step):
 
     Inline, its steps become part of this run's trace. As a child it is a run of its own that this one waits for
     (without holding a worker) or not. Either way its current version is used, and a circle of calls is refused.
+
+    The output is that of the workflow. Files in it are files of this run, and `files` lists all that its steps made
+    (unless its output has a field of that name, or is no object). With `wait: false` the output is `{id, status}`.
     """
 
     type_name = "action.invoke-workflow"
@@ -35,7 +38,13 @@ output:
   called: '{{ steps.call.status }}'
 """
 
-    workflow: str = Field(min_length=1, max_length=200, description="Name of the workflow, or its id.")
+    workflow: str = Field(
+        min_length=1,
+        max_length=200,
+        # The name that older files use.
+        validation_alias=AliasChoices("workflow", "workflowId"),
+        description="Name of the workflow, or its id. Older files call it `workflowId`.",
+    )
     execution: Literal["inline", "child"] = Field(
         default="inline", description="`inline`: as part of this run. `child`: as a run of its own."
     )
@@ -53,7 +62,7 @@ output:
     @override
     @classmethod
     def invoked_workflow(cls, config: Mapping[str, JsonValue]) -> str | None:
-        name = config.get("workflow")
+        name = config.get("workflow", config.get("workflowId"))
         return name if isinstance(name, str) and "{{" not in name and "{%" not in name else None
 
     @override
@@ -81,4 +90,4 @@ output:
         if child.status != "completed":
             message = f"{self.workflow} ({run_id}) ended as {child.status}: {child.error or 'no message'}"
             raise StepError("child_failed", message, category="business")
-        return child.output
+        return await context.take_over(run_id, child.output)
