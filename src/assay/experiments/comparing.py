@@ -1,7 +1,7 @@
 """Whether B is better than A: two experiments joined by example, what the difference is worth, in one sentence.
 
-Only examples that both graded, and that were the same when they did, are evidence. Pure and quick
-(a fifth of a second for 5,000 examples), but long enough to belong into a thread.
+Only examples that both graded, and that were the same when they did, are evidence. Pure; 5,000 examples
+take about a second, so it belongs into a thread.
 """
 
 import math
@@ -269,7 +269,7 @@ def sentence(comparison: Comparison) -> str:
         f"B passes {percent((rates.both + rates.only_b) / rates.pairs)} and A"
         f" {percent((rates.both + rates.only_a) / rates.pairs)} of the same {rates.pairs} examples{shared},"
         f" {points(difference)} points (95 % interval {points(interval.lower)} to {points(interval.upper)});"
-        f" {rates.only_b} improved and {rates.only_a} regressed (exact McNemar p = {p_words(rates.p_value)})"
+        f" {rates.only_b} improved and {rates.only_a} regressed (exact McNemar p {p_words(rates.p_value)})"
     )
     if comparison.conclusion != "no_evidence_of_change":
         return f"{comparison.conclusion.capitalize()}: {figures}."
@@ -292,8 +292,8 @@ def points(difference: float) -> str:
 
 
 def p_words(p_value: float) -> str:
-    """Write a p-value so that the side of 0.05 it lies on can be seen."""
-    return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    """Write what a p-value is: `= 0.031`, `< 0.001`."""
+    return "< 0.001" if p_value < 0.001 else f"= {p_value:.3f}"
 
 
 # Joining.
