@@ -17,19 +17,17 @@ class AskedModel:
 
 
 def asked_models(definition: WorkflowDefinition) -> Iterator[AskedModel]:
-    """Yield every step that asks a model, nested ones too; a name that is a template is only known in a run."""
-    for spec in _asking(definition.steps):
-        words = [spec.config.get(name) for name in ("provider", "model", "llmModel")]
-        if any(is_template(word) for word in words):
-            continue
-        named = "/".join(word for word in words if isinstance(word, str))
-        yield AskedModel(spec.name, named or definition.default_model)
+    """Yield every model that a step asks, nested ones too; a name that is a template is only known in a run."""
+    for spec in _all(definition.steps):
+        for words in steps.catalogue()[spec.type_name].asked_models(spec.config):
+            if any(is_template(word) for word in words):
+                continue
+            named = "/".join(word for word in words if isinstance(word, str))
+            yield AskedModel(spec.name, named or definition.default_model)
 
 
-def _asking(specs: Sequence[steps.StepSpec]) -> Iterator[steps.StepSpec]:
+def _all(specs: Sequence[steps.StepSpec]) -> Iterator[steps.StepSpec]:
     for spec in specs:
-        # `ai.parse` costs money only where a model looks at the pages.
-        if steps.catalogue()[spec.type_name].effect is steps.Effect.PAID or spec.config.get("parseMode") == "vision":
-            yield spec
+        yield spec
         for block in spec.blocks.values():
-            yield from _asking(block.steps)
+            yield from _all(block.steps)

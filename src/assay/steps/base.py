@@ -344,6 +344,13 @@ class Step(BaseModel):
         return ()
 
     @classmethod
+    def asked_models(cls, config: Mapping[str, JsonValue]) -> Sequence[Sequence[JsonValue]]:
+        """Say which models a raw configuration asks, each by the words that name it (provider, model); may be none."""
+        if cls.effect is not Effect.PAID:
+            return []
+        return [[config.get(name) for name in ("provider", "model", "llmModel")]]
+
+    @classmethod
     def output_schema_of(cls, config: Mapping[str, JsonValue]) -> Mapping[str, Any] | None:
         """Give the JSON Schema of the output of a raw configuration; None where a template leaves it open."""
         del config

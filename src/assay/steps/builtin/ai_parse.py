@@ -192,6 +192,18 @@ output:
     )
 
     @override
+    @classmethod
+    def asked_models(cls, config: Mapping[str, JsonValue]) -> Sequence[Sequence[JsonValue]]:
+        asked: list[Sequence[JsonValue]] = []
+        if config.get("parseMode") == "vision":
+            asked.append([config.get("llmModel")])
+        elif config.get("ocrModel") is not None and config.get("parseMode") != "native":
+            asked.append([config.get("ocrModel")])
+        if config.get("describeFigures"):
+            asked.append([config.get("figureModel")])
+        return asked
+
+    @override
     def effect_now(self) -> Effect:
         return Effect.PAID if self._model_reads or self.describe_figures else Effect.READ
 
