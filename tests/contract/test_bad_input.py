@@ -345,7 +345,7 @@ def test_a_body_that_is_too_large_is_refused(http: httpx.Client, path: str):
 
 def test_json_that_is_too_large_is_refused(http: httpx.Client):
     body = json.dumps({**START, "input": {"name": "x" * 1_100_000}})
-    for path in ("/runs", "/automations", "/keys"):
+    for path in ("/runs", "/providers", "/keys"):
         answer = http.post(path, content=body, headers={"content-type": "application/json"})
         envelope(answer, 413, "body_too_large")
 

@@ -9,7 +9,7 @@ from assay import access, db
 from assay.automations import store
 from assay.automations.addressing import get, version_by_ref
 from assay.automations.calls import call_issues
-from assay.automations.compiled import definition_of
+from assay.automations.compiled import definition_of, keep
 from assay.automations.definition import WorkflowDefinition
 from assay.automations.errors import (
     InvalidWorkflowError,
@@ -69,6 +69,7 @@ async def push(
         raise NameMismatchError(message, field="name")
     await store.lock(tx, caller.organization_id, target.id)
     version = await _add(tx, caller, target, definition, source, files)
+    keep((caller.organization_id, version.id), definition)
     detail = {"automation": target.id, "label": version.label, "activated": activate}
     await _record(tx, caller, "version.pushed", version.id, detail)
     if activate:
@@ -179,7 +180,8 @@ async def _refuse_existing(tx: db.Transaction, automation: Automation, label: st
         return
     if existing.content_hash == digest:
         message = f"The version {label} exists already, with this very content."
-        raise VersionExistsError(message, field="version")
+        hint = "There is nothing to push. Promote it to make it current, or raise the version to push it again."
+        raise VersionExistsError(message, field="version", hint=hint)
     message = f"The version {label} exists already, with other content."
     raise VersionExistsError(message, field="version", hint="Raise the version in the file.")
 
