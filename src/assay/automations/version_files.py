@@ -86,7 +86,7 @@ class NewFiles:
 def read_files(blobs: files.Blobs, given: Mapping[str, str]) -> NewFiles:
     """Decode files that were sent in base64, by path; never raises, see `NewFiles.issues`.
 
-    Takes up to a tenth of a second: call it off the event loop.
+    Takes some tenths of a second for the most there may be: call it off the event loop.
     """
     new = NewFiles(blobs, sent=set(given))
     if len(given) > MAX_FILES:
