@@ -67,5 +67,7 @@ def _type_name(about: Schema) -> str:
         return " | ".join(dict.fromkeys(_type_name(one) for one in about["anyOf"]))
     if about.get("type") == "array":
         return f"list of {_type_name(cast('Schema', about.get('items', {})))}"
+    if isinstance(about.get("type"), list):
+        return " | ".join(about["type"])
     reference = str(about.get("$ref", "")).rpartition("/")[2]
     return str(about.get("type") or reference or "any")
