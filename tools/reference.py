@@ -1,4 +1,4 @@
-"""Writes the pages that the code knows best: docs/api.md, docs/steps.md, and the table of settings in the README.
+"""Writes the pages that the code knows best: docs/{api,steps,evaluators}.md, and the settings in the README.
 
 `python -m tools.reference` writes them; with `--check` it only says which are stale, and exits with 1.
 """
@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 import assay
-from assay import access, api, steps
+from assay import access, api, evaluators, steps
 from assay.api.errors import STATUS
 from assay.described import Setting
 from assay.errors import AssayError
@@ -30,6 +30,7 @@ from assay.settings import Settings
 ROOT = Path(__file__).parents[1]
 API = ROOT / "docs" / "api.md"
 STEPS = ROOT / "docs" / "steps.md"
+EVALUATORS = ROOT / "docs" / "evaluators.md"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- settings: make docs -->", "<!-- settings end -->"
 
@@ -65,7 +66,12 @@ body, and `run`. Single issues of workflow files and inputs have further codes; 
 
 def pages() -> Mapping[Path, str]:
     """Return every page that is written here, with what it should hold."""
-    return {API: _api_page(), STEPS: _steps_page(), README: _with_settings(README.read_text(encoding="utf-8"))}
+    return {
+        API: _api_page(),
+        STEPS: _steps_page(),
+        EVALUATORS: _evaluators_page(),
+        README: _with_settings(README.read_text(encoding="utf-8")),
+    }
 
 
 def main(arguments: list[str]) -> int:
@@ -119,6 +125,63 @@ def _step_section(about: steps.Description) -> str:
         lines += ["Output:", "", "| field | type | description |", "| --- | --- | --- |"]
         lines += [f"| `{one.name}` | {_cell(one.type)} | {_cell(one.description)} |" for one in about.output]
         lines.append("")
+    return "\n".join([*lines, "```yaml", about.example.rstrip(), "```", ""])
+
+
+# --- evaluator types
+
+EVALUATORS_HEAD = """\
+# Evaluators
+
+Written by `make docs` from the classes of the evaluators; a test fails when it is stale. The test run parses each
+example and grades a right and a wrong output with it. `assay evaluators show TYPE` prints the same.
+
+Evaluators say what a right output is. They stand in an `evaluators.yaml` beside the workflow:
+
+```yaml
+passThreshold: 0.8            # from 0 to 1; a run passes when its score reaches it
+require: mean                 # or all: each evaluator that counts must reach it
+evaluators:
+  - name: fields-match        # small letters, digits, hyphens; up to 64; unique
+    description: …            # for whoever reads the results; up to 500 characters
+    type: exact-diff
+    weight: 1                 # 0: the score is kept and counts for nothing
+    config: {}
+```
+
+`assay workflow evaluators validate` checks the file without a server, `push` puts it in force, `pull` prints what is in
+force. Experiments keep the evaluators that they were started with.
+
+**Score and verdict.** Each evaluator gives a score from 0 to 1, or none where it has nothing to judge. The score of a
+run is the mean of those that there are, by weight, and the run passes when it reaches the threshold: `passThreshold`;
+else the mean, by weight, of thresholds that older files write under `config`; else 0.7. Each evaluator is shown as
+passed by the same number. A run without any score is ungraded.
+
+**Errors are not quality.** An evaluator that fails gives an error and no score. The verdict stands if no score of its
+own could have changed it; else it is an error, counted apart from passed and failed. So is a run that failed for
+reasons of assay or of a provider (a lost worker, a rate limit, an address that does not answer). A run that failed
+otherwise has failed, and no evaluator is asked.
+
+**Expected errors.** Where an example expects an error (`code`, `messageContains`, `step`), every evaluator scores 1 if
+the run ended by a `control.fail` whose fields are those, and 0 if not: the details tell `matched`, `mismatch`,
+`untyped` (it failed, but not on purpose), `completed` and `ended_otherwise`.
+
+**Versions.** A score names the judge that gave it, as `2+5f2c09d1a77e`: the version of the type, and the beginning of
+the hash of the whole configuration.
+"""
+
+
+def _evaluators_page() -> str:
+    described = [evaluators.describe(one) for one in evaluators.catalogue().values()]
+    index = "\n".join(f"- [`{about.type_name}`](#{_anchor(about.type_name)}): {about.summary}" for about in described)
+    return "\n".join([EVALUATORS_HEAD, index, "", *(_evaluator_section(about) for about in described)])
+
+
+def _evaluator_section(about: evaluators.Description) -> str:
+    lines = [f"## {about.type_name}", "", about.documentation, "", "Configuration, under `config:`:", ""]
+    lines += _setting_table(about.settings)
+    for part in about.parts:
+        lines += [f"**{part.name}**: {part.summary}", "", *_setting_table(part.settings)]
     return "\n".join([*lines, "```yaml", about.example.rstrip(), "```", ""])
 
 

@@ -5,7 +5,19 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
-from assay.api import automations, errors, experiments, files, health, keys, outgoing, providers, runs, starting
+from assay.api import (
+    automations,
+    errors,
+    evaluators,
+    experiments,
+    files,
+    health,
+    keys,
+    outgoing,
+    providers,
+    runs,
+    starting,
+)
 from assay.api.callers import PREFIXES, Server
 from assay.api.requests import RequestFrame
 
@@ -13,6 +25,7 @@ ROUTERS = (
     starting.router,
     runs.router,
     automations.router,
+    evaluators.router,
     experiments.router,
     files.router,
     keys.router,

@@ -1,6 +1,5 @@
 """`assay steps`: the step types of this assay, as their classes describe them."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -9,11 +8,9 @@ from assay import steps
 from assay.cli import output
 from assay.cli.failure import Failure
 from assay.cli.options import AsJson
-from assay.cli.output import Value
-from assay.described import Setting
+from assay.cli.setting_tables import print_settings
 
 app = typer.Typer(help="Look up the step types that workflows are made of.")
-COLUMNS = ("field", "type", "default", "description")
 
 
 @app.command("list")
@@ -50,11 +47,8 @@ def show(
         return
     output.print_heading(name)
     output.print_prose(about.documentation)
-    output.print_heading("\nConfiguration " + ("(beside `type:`)" if about.beside_type else "(under `with:`)"))
-    output.print_wrapped(COLUMNS, _rows(about.settings))
-    for part in about.parts:
-        output.print_heading(f"\n{part.name}: {part.summary}")
-        output.print_wrapped(COLUMNS, _rows(part.settings))
+    where = "beside `type:`" if about.beside_type else "under `with:`"
+    print_settings(f"Configuration ({where})", about.settings, about.parts)
     if about.output:
         output.print_heading("\nOutput")
         output.print_wrapped(
@@ -62,10 +56,6 @@ def show(
         )
     output.print_heading("\nExample")
     output.print_text(about.example)
-
-
-def _rows(settings: Sequence[Setting]) -> Sequence[Sequence[Value]]:
-    return [(one.name, one.type, one.default, one.description) for one in settings]
 
 
 def _as_json(about: steps.Description, step: type[steps.Step]) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assay.cli import formats, output
+from assay.cli import formats, output, workflow_evaluators
 from assay.cli.answers import Json, items
 from assay.cli.automations import Offset, PageSize, Search, print_automations
 from assay.cli.connection import automation_ref, connect
 from assay.cli.failure import Failure
+from assay.cli.issues import issue_line, read_text
 from assay.cli.options import AsJson, BaseUrl
 from assay.cli.workflow_file import Part, raised, with_version
 from assay.cli.workflow_folder import FilesBeside, write_pulled
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("workflow.yaml")
 
-app = typer.Typer(help="Write workflows: validate, push, pull, list, versions, promote.")
+app = typer.Typer(help="Write workflows: validate, push, pull, list, versions, promote, evaluators.")
+
+app.add_typer(workflow_evaluators.app, name="evaluators")
 
 WorkflowName = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Id (wf_…) or name.", show_default=False)]
 
@@ -34,20 +37,32 @@ def validate(
         Path, typer.Argument(metavar="FILE", help="The workflow file.", exists=True, dir_okay=False, readable=True)
     ] = DEFAULT_FILE,
     *,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the server too: are the workflows it calls and its models there?")
+    ] = False,
+    base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a workflow file and the files beside it that it names; no server is needed.
+    """Check a workflow file and the files beside it that it names; without --online no server is needed.
 
     Prints everything that is wrong, each with its place. Exits with 1 if it is not valid.
     """
-    parsed = _parsed(_read(path), FilesBeside(path))
-    issues = [asdict(issue) for issue in parsed.issues]
+    text = read_text(path)
+    parsed = _parsed(text, FilesBeside(path))
+    issues: list[Json] = [asdict(issue) for issue in parsed.issues]
+    valid = parsed.definition is not None
+    if online:
+        with connect(base_url) as client:
+            found = client.automations.validate(text)
+        known = {(issue["field"], issue["message"]) for issue in issues}
+        issues += [issue for issue in items(found, "issues") if (issue["field"], issue["message"]) not in known]
+        valid = valid and bool(found["valid"])
     if as_json:
-        output.print_json({"valid": parsed.definition is not None, "issues": issues})
+        output.print_json({"valid": valid, "issues": issues})
     else:
         for issue in issues:
             output.print_value(issue_line(issue, path))
-    if parsed.definition is None:
+    if parsed.definition is None or not valid:
         raise typer.Exit(1)
     output.say(f"{path}: {parsed.definition.name} {parsed.definition.version} is valid.")
 
@@ -80,7 +95,7 @@ def push(
     """
     if set_version and bump:
         raise typer.BadParameter("--set-version and --bump exclude each other.")
-    text = _read(file)
+    text = read_text(file)
     changed = with_version(text, set_version) if set_version else text
     with connect(base_url) as client:
         try:
@@ -176,21 +191,6 @@ def promote(
     output.print_line(found["automationId"], found["version"])
     reason = found.get("reason")
     output.say("It was current already." if reason is None else f"{found['version']} is current now ({reason}).")
-
-
-def issue_line(issue: Json, file: Path) -> str:
-    """Write an issue as compilers do: `file:line:column: code message (hint)`."""
-    place = ":".join(str(part) for part in (file, issue.get("line"), issue.get("column")) if part is not None)
-    mark = "warning " if issue.get("severity") == "warning" else ""
-    hint = f" ({issue['hint']})" if issue.get("hint") else ""
-    return f"{place}: {mark}{issue['code']} {issue['message']}{hint}"
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise Failure(f"{path} is not UTF-8.") from error
 
 
 def _parsed(text: str, beside: FilesBeside) -> "ParsedWorkflow":

@@ -2,7 +2,8 @@
 
 from assay.evaluators.base import Evaluator, EvaluatorError, Grade, GradedFile, GradingContext, Subject
 from assay.evaluators.catalogue import catalogue
-from assay.evaluators.errors import InvalidEvaluatorsError
+from assay.evaluators.description import Description, describe
+from assay.evaluators.errors import InvalidEvaluatorsError, StoredEvaluatorsError
 from assay.evaluators.grading import aggregate, grade_all, judge
 from assay.evaluators.model import (
     DEFAULT_THRESHOLD,
@@ -15,11 +16,13 @@ from assay.evaluators.model import (
     Verdict,
 )
 from assay.evaluators.parsing import parse
+from assay.evaluators.reading import set_of
 from assay.evaluators.replacing import replace
 from assay.evaluators.store import by_id, current
 
 __all__ = [
     "DEFAULT_THRESHOLD",
+    "Description",
     "Entry",
     "Evaluator",
     "EvaluatorError",
@@ -31,6 +34,7 @@ __all__ = [
     "Judgement",
     "Outcome",
     "Result",
+    "StoredEvaluatorsError",
     "StoredSet",
     "Subject",
     "Verdict",
@@ -38,8 +42,10 @@ __all__ = [
     "by_id",
     "catalogue",
     "current",
+    "describe",
     "grade_all",
     "judge",
     "parse",
     "replace",
+    "set_of",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from assay.errors import InvalidValueError, Issue
+from assay.errors import ConflictError, InvalidValueError, Issue
 
 
 class InvalidEvaluatorsError(InvalidValueError):
@@ -13,3 +13,10 @@ class InvalidEvaluatorsError(InvalidValueError):
     def __init__(self, issues: Sequence[Issue]) -> None:
         """Keep every issue; the message is the first one's."""
         super().__init__(issues[0].message, field=issues[0].field, hint=issues[0].hint, issues=issues)
+
+
+class StoredEvaluatorsError(ConflictError):
+    """These evaluators were stored by an assay that accepted them; this one does not."""
+
+    code = "evaluators_invalid"
+    hint = "Pull them, mend what `assay workflow evaluators validate` names, and push them."
