@@ -431,7 +431,7 @@ async def test_after_a_crash_a_further_attempt_may_succeed(idle_desk: Desk) -> N
 
 
 class CountingJournal(engine.Journal):
-    """Counts what is committed before the run's end."""
+    """Counts what is committed before the run's end: a statement each."""
 
     commits = 0
 
@@ -450,6 +450,15 @@ async def test_only_what_is_tried_again_is_written_more_than_once(idle_desk: Des
     journal = CountingJournal(idle_desk.database, claim)
     await journal.finish(await idle_desk.executor(claim, journal))
     assert journal.commits == commits
+
+
+async def test_steps_that_only_compute_are_written_with_the_end(idle_desk: Desk) -> None:
+    run_id = await idle_desk.start(await idle_desk.push([set_step(name, v=1) for name in ("a", "b", "c")]))
+    claim = await claimed(idle_desk, run_id)
+    journal = CountingJournal(idle_desk.database, claim)
+    await journal.finish(await idle_desk.executor(claim, journal))
+    assert journal.commits == 0
+    assert len(await idle_desk.steps(await idle_desk.read(run_id))) == 3
 
 
 async def test_a_step_that_was_to_be_tried_again_does_not_wait_in_a_run_that_ended(idle_desk: Desk) -> None:
