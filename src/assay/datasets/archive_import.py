@@ -96,6 +96,9 @@ async def _keep_files(
 
 
 async def _unpack(archive: ZipFile, info: ZipInfo, spool: files.Spool) -> None:
+    if info.file_size <= _CHUNK:
+        await spool.write(await asyncio.to_thread(archive.read, info))
+        return
     with archive.open(info) as entry:
         while piece := await asyncio.to_thread(entry.read, _CHUNK):
             await spool.write(piece)
