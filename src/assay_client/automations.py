@@ -48,6 +48,10 @@ class Automations:
         """
         return self._transport.request("POST", "/automations", body=_push_body(yaml, activate, files))
 
+    def validate(self, yaml: str) -> dict[str, Any]:
+        """Check a workflow's YAML as a push would and store nothing; return `{valid, issues}`."""
+        return self._transport.request("POST", "/automations/validate", body={"yaml": yaml}, repeatable=True)
+
     def versions(self, automation: str, *, limit: int | None = None, offset: int | None = None) -> dict[str, Any]:
         """Return a page `{data, total, limit, offset}` of versions, the highest first."""
         return self._transport.request("GET", _versions(automation), query={"limit": limit, "offset": offset})

@@ -105,6 +105,7 @@ async def test_a_version_that_exists_says_whether_it_is_the_same(tx: db.Transact
     same = automations.push(tx, caller, source=file("flow"), automation="flow")
     error = await refused(same, automations.VersionExistsError, "version_exists")
     assert "this very content" in error.message
+    assert "Promote it" in (error.hint or "")
     other = automations.push(tx, caller, source=file("flow", extra="enabled: false\n"), automation="flow")
     error = await refused(other, automations.VersionExistsError, "version_exists")
     assert "other content" in error.message

@@ -332,6 +332,23 @@ class TestValidate:
         assert found["valid"] is False
         assert found["issues"][0]["line"] == 3
 
+    def test_the_server_is_asked_only_on_request_and_adds_what_it_alone_knows(
+        self, assay: Assay, script: Script, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "w.yaml"
+        file.write_text(
+            "name: x\nversion: 1.0.0\nfoo: 1\nsteps: [{name: a, type: transform.set, with: {fields: {a: 1}}}]\n"
+        )
+        assert assay(f"workflow validate {file}").out.count("\n") == 1
+        assert script.received == []
+        ours = json.loads(assay(f"workflow validate {file} --json").out)["issues"]
+        theirs = {"field": "steps.a.with.workflow", "message": "No.", "code": "unknown_workflow", "severity": "error"}
+        script.will_answer(Answer(body={"valid": False, "issues": [*ours, theirs]}))
+        finished = assay(f"workflow validate {file} --online")
+        assert finished.code == 1
+        assert finished.out == f"{file}:3:1: unknown_key There is no key 'foo' here.\n{file}: unknown_workflow No.\n"
+        assert script.received[0].path == "/api/v1/automations/validate"
+
 
 class TestArtifacts:
     def test_a_path_that_leads_out_of_the_folder_is_refused(self, assay: Assay, script: Script, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ POLICY: Mapping[tuple[str, str], Scope | None] = {
     ("GET", "/metrics"): "observability:read",
     ("GET", "/automations"): "automations:read",
     ("POST", "/automations"): "automations:write",
+    ("POST", "/automations/validate"): "automations:read",
     ("GET", "/automations/{automation_id}"): "automations:read",
     ("POST", "/automations/{automation_id}/sync"): "automations:write",
     ("GET", "/automations/{automation_id}/triggers"): "automations:read",

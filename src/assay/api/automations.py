@@ -37,6 +37,14 @@ class PushBody(BaseModel):
     )
 
 
+class ValidateBody(BaseModel):
+    """A workflow file to check."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    yaml: str = Field(min_length=1, max_length=2**20, description="The workflow file.")
+
+
 class TriggersBody(BaseModel):
     """Triggers to switch; what is left out stays as it is."""
 
@@ -78,6 +86,20 @@ async def list_automations(request: Request, caller: Authorized, server: Here) -
 async def create_automation(request: Request, caller: Authorized, server: Here) -> Response:
     """Create a workflow from its file."""
     return await _push(request, caller, server, None)
+
+
+@router.post("/automations/validate")
+async def validate_workflow(request: Request, caller: Authorized, server: Here) -> Response:
+    """Check a workflow file as a push would, with what it calls and which models it asks for; nothing is stored.
+
+    Files beside it that it names are taken to be there.
+    """
+    body = checked(ValidateBody, await read_json(request, server.settings.max_json_bytes))
+    async with server.database.transaction() as tx:
+        definition, found = await automations.check_workflow(tx, caller.organization_id, source=body.yaml)
+    issues = list(found) + (await _model_issues(server, caller, definition) if definition else [])
+    shown = [{**_warning(issue), "hint": issue.hint} for issue in issues]
+    return JsonResponse({"valid": definition is not None, "issues": shown})
 
 
 @router.get("/automations/{automation_id}")

@@ -37,7 +37,7 @@ from assay.automations.model import (
 from assay.automations.triggers import set_triggers
 from assay.automations.validation import parse_workflow
 from assay.automations.version_files import FileProblem, NewFiles, read_files, version_file
-from assay.automations.versions import promote, push, read_version
+from assay.automations.versions import check_workflow, promote, push, read_version
 
 __all__ = [
     "AskedModel",
@@ -73,6 +73,7 @@ __all__ = [
     "WorkflowSettings",
     "all_limits",
     "asked_models",
+    "check_workflow",
     "definition_of",
     "get",
     "list_automations",

@@ -17,17 +17,22 @@ MAX_FOLLOWED = 100
 """How many workflows are followed in the search for a circle."""
 
 
-async def call_issues(tx: db.Transaction, organization_id: str, definition: WorkflowDefinition) -> list[Issue]:
-    """List what is wrong with the calls of a workflow, as things stand now; calls named by templates are left out."""
+async def call_issues(
+    tx: db.Transaction, organization_id: str, name: str | None, specs: Sequence[StepSpec]
+) -> list[Issue]:
+    """List what is wrong with the calls of a workflow, as things stand now; calls named by templates are left out.
+
+    `name` is the workflow's own, to find circles.
+    """
     issues: list[Issue] = []
-    for spec, target in calls_of(definition.steps):
+    for spec, target in calls_of(specs):
         called = await _current(tx, organization_id, target)
         place = f"steps.{spec.name}.with"
         if called is None:
             message = f"There is no workflow {target!r} with a current version."
             issues.append(Issue(f"{place}.workflow", message, IssueCode.UNKNOWN_WORKFLOW))
-        elif await _leads_to(tx, organization_id, called, definition.name):
-            message = f"{target!r} leads back to {definition.name!r}: a circle of calls."
+        elif name is not None and await _leads_to(tx, organization_id, called, name):
+            message = f"{target!r} leads back to {name!r}: a circle of calls."
             issues.append(Issue(f"{place}.workflow", message, IssueCode.CIRCULAR_CALL))
         else:
             issues += _input_issues(called, spec.config.get("input", {}), f"{place}.input")

@@ -71,9 +71,11 @@ def _names(specs: Iterable[StepSpec]) -> Iterator[str]:
 class ParsedWorkflow:
     """What reading a file gave. There is a definition unless one of the issues is an error.
 
-    `files` are the paths of the files beside it that it names.
+    `files` are the paths of the files beside it that it names; `steps` those steps that could be read, whether the
+    file is valid or not.
     """
 
     definition: WorkflowDefinition | None
     issues: tuple[Issue, ...]
     files: tuple[str, ...] = ()
+    steps: tuple[StepSpec, ...] = ()

@@ -15,6 +15,7 @@ from assay.automations.scoping import Scope, check_template, templates_in
 from assay.automations.shape import SettingsShape, TriggerShape, WorkflowShape
 from assay.automations.step_building import build_steps
 from assay.automations.version_files import FileProblem, check_named
+from assay.steps import StepSpec
 from assay.yamltext import Path, conforming, did_you_mean, parse_yaml
 
 _TRIGGERS = ("manual", "api", "email", "cron")
@@ -37,14 +38,16 @@ def parse_workflow(text: str, *, file_problem: FileProblem | None = None) -> Par
     if not isinstance(raw, dict):
         findings.report((), "A workflow is a mapping with name and steps.")
         return ParsedWorkflow(None, findings.issues)
-    definition = _definition(raw, findings)
+    definition, specs = _definition(raw, findings)
     if file_problem is not None:
         check_named(findings, file_problem)
     files = tuple(dict.fromkeys(name for _, name in findings.named_files))
-    return ParsedWorkflow(None if findings.has_errors else definition, findings.issues, files)
+    return ParsedWorkflow(None if findings.has_errors else definition, findings.issues, files, specs)
 
 
-def _definition(raw: Mapping[str, JsonValue], findings: Findings) -> WorkflowDefinition | None:
+def _definition(
+    raw: Mapping[str, JsonValue], findings: Findings
+) -> tuple[WorkflowDefinition | None, tuple[StepSpec, ...]]:
     shape = conforming(WorkflowShape, raw, (), findings)
     _check_name(raw.get("name"), findings)
     _check_version(raw.get("version"), findings)
@@ -52,17 +55,17 @@ def _definition(raw: Mapping[str, JsonValue], findings: Findings) -> WorkflowDef
     inputs = read_inputs(_as_list(raw.get("inputs")), findings)
     settings = _settings(raw.get("settings"), findings)
     scope = Scope(None if inputs is None else frozenset(inputs.names))
-    steps, scope = build_steps(_as_list(raw.get("steps")), scope, findings)
+    specs, scope = build_steps(_as_list(raw.get("steps")), scope, findings)
     _check_output(raw.get("output"), scope, findings)
     if shape is None or inputs is None or settings is None or findings.has_errors:
-        return None
-    return WorkflowDefinition(
+        return None, specs
+    definition = WorkflowDefinition(
         name=shape.name,
         version=shape.version,
         description=shape.description,
         enabled=shape.enabled,
         triggers=triggers,
-        steps=steps,
+        steps=specs,
         output=shape.output,
         settings=settings,
         default_model=shape.defaultModel,
@@ -71,6 +74,7 @@ def _definition(raw: Mapping[str, JsonValue], findings: Findings) -> WorkflowDef
         output_schema=output_schema(shape.output, inputs.schema, scope.steps),
         document=raw,
     )
+    return definition, specs
 
 
 def _as_list(value: JsonValue) -> Sequence[JsonValue]:

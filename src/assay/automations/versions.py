@@ -30,7 +30,7 @@ from assay.automations.model import (
 )
 from assay.automations.names import precedence
 from assay.automations.validation import parse_workflow
-from assay.automations.version_files import NewFiles, content_hash, problem_of
+from assay.automations.version_files import FileProblem, NewFiles, content_hash, problem_of
 from assay.errors import Issue
 
 
@@ -57,10 +57,11 @@ async def push(
         VersionExistsError: there is a version with this label.
         VersionNotIncreasingError: there is a higher one.
     """
-    definition, issues = await _read(source, files)
-    wrong_calls = await call_issues(tx, caller.organization_id, definition)
-    if wrong_calls:
-        raise InvalidWorkflowError((*wrong_calls, *issues))
+    file_problem = problem_of(files)
+    definition, issues = await check_workflow(tx, caller.organization_id, source=source, file_problem=file_problem)
+    wrong_files = files.issues if files else []
+    if definition is None or wrong_files:
+        raise InvalidWorkflowError((*wrong_files, *issues))
     target = await (
         _create(tx, caller, definition) if automation is None else get(tx, caller.organization_id, automation)
     )
@@ -75,6 +76,20 @@ async def push(
     if activate:
         await _activate(tx, caller, version, definition, "push")
     return Pushed(*await _present(tx, target, version), created=automation is None, issues=issues)
+
+
+async def check_workflow(
+    tx: db.Transaction, organization_id: str, *, source: str, file_problem: FileProblem | None = None
+) -> tuple[WorkflowDefinition | None, tuple[Issue, ...]]:
+    """Read a workflow file and hold it against the organization's other workflows; nothing is stored.
+
+    Returns all its issues, and what it says unless one of them is an error. `file_problem` is as in `parse_workflow`;
+    whether the version can be added is not looked at.
+    """
+    parsed = await asyncio.to_thread(parse_workflow, source, file_problem=file_problem)
+    name = parsed.definition.name if parsed.definition else None
+    wrong_calls = await call_issues(tx, organization_id, name, parsed.steps)
+    return None if wrong_calls else parsed.definition, (*wrong_calls, *parsed.issues)
 
 
 async def promote(tx: db.Transaction, caller: access.Caller, *, automation: str, version: str) -> Promoted:
@@ -120,14 +135,6 @@ async def _locked(tx: db.Transaction, automation: Automation) -> Automation:
     """Wait for other changes, then return the automation as they left it."""
     await store.lock(tx, automation.organization_id, automation.id)
     return await get(tx, automation.organization_id, automation.id)
-
-
-async def _read(source: str, files: NewFiles | None) -> tuple[WorkflowDefinition, tuple[Issue, ...]]:
-    parsed = await asyncio.to_thread(parse_workflow, source, file_problem=problem_of(files))
-    wrong_files = files.issues if files else []
-    if parsed.definition is None or wrong_files:
-        raise InvalidWorkflowError((*wrong_files, *parsed.issues))
-    return parsed.definition, parsed.issues
 
 
 async def _create(tx: db.Transaction, caller: access.Caller, definition: WorkflowDefinition) -> Automation:

@@ -1,12 +1,16 @@
 """How issues are collected: each with its path, its place in the text, and what may have been meant."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
+from itertools import islice
 
 from assay.errors import Issue, Severity
 from assay.yamltext.codes import YamlCode
 from assay.yamltext.reading import Document, Path, dotted
 from assay.yamltext.tokens import Position
+
+_CHOICES = 300
+_WORD_CHARACTERS = 100
+_ALIKE_PERCENT = 60
 
 
 class Findings:
@@ -48,6 +52,14 @@ class Findings:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
-    """Name the choice that looks most like a word, or None when none does."""
-    closest = get_close_matches(word, list(choices), n=1, cutoff=0.6)
+    """Name the choice that looks most like a word, or None when none does; long words and lists are not gone through.
+
+    A hostile file has thousands of words that are near to thousands of names.
+    """
+    from rapidfuzz import fuzz, process  # noqa: PLC0415 - most files have no mistake
+
+    names = [name for name in islice(choices, _CHOICES + 1) if len(name) <= _WORD_CHARACTERS]
+    if len(word) > _WORD_CHARACTERS or len(names) > _CHOICES:
+        return None
+    closest = process.extractOne(word, names, scorer=fuzz.ratio, score_cutoff=_ALIKE_PERCENT)
     return f"Did you mean {closest[0]!r}?" if closest else None

@@ -45,7 +45,7 @@ def tokens(text: str) -> Iterator[Token]:
     Raises:
         YAMLError: the text is not YAML, noticed when the reading gets there.
     """
-    parser = cast("Any", YAML(typ="rt", pure=True))
+    parser = cast("Any", YAML(typ="safe", pure=True))
     for event in cast("Iterator[Any]", parser.parse(text)):
         kind = _KINDS.get(event.__class__)
         if kind is not None:
