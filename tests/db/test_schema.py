@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from assay import automations, db, runs, traces
+from assay import access, automations, db, runs, traces
 from assay.db import embedded
 from assay.engine import queue
 
@@ -234,6 +234,20 @@ async def test_what_an_older_program_left_is_read_after_the_upgrade(empty: str) 
     assert [step.error for step in steps["failed"]] == [{"code": "bad", "message": "No."}]
     assert (automation.slug, keys) == ("invoices", 1)
     assert (version.source, version.files) == ("name: invoices", ())
+
+
+async def test_after_the_upgrade_an_old_organization_allows_private_hosts(empty: str) -> None:
+    await _upgrade_to(empty, "0002")
+    await _execute(empty, LEFT_AT_0002)
+    await db.upgrade(empty)
+    database = await db.Database.connect(empty)
+    scopes = frozenset({"full_access"})
+    caller = access.Caller("org_1", "acme", "Acme", "user_1", "key_1", "ada@example.org", None, scopes)
+    async with database.transaction() as tx:
+        assert await access.list_allowed_hosts(tx, "org_1") == []
+        (allowed,) = await access.change_allowed_hosts(tx, caller, allow=["erp.lan:8080"])
+    await database.close()
+    assert (allowed.host, allowed.created_by) == ("erp.lan:8080", "user_1")
 
 
 async def test_after_the_upgrade_old_runs_take_what_is_new(empty: str) -> None:
