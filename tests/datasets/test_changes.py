@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
@@ -24,7 +25,7 @@ async def test_what_is_created_is_read_back_by_id_and_by_name(shelf: Shelf) -> N
     )
     assert made.name == "first-one"
     assert made.input == {"text": "a", "deep": {"z": 1, "a": [1.5, None, "é\ufffd"]}}
-    assert list(made.input["deep"]) == ["z", "a"]
+    assert str(made.input).index("'z':") < str(made.input).index("'a':")
     assert (made.expected, made.has_expected, made.expected_error) == ({"total": 10}, True, None)
     assert (made.metadata, made.annotation, made.row_order) == ({"origin": "mail"}, "why", 3)
     assert (made.updated_at, made.latest_run_id, made.promoted_run_id) == (None, None, None)
@@ -266,7 +267,7 @@ async def test_a_list_without_payloads_says_all_but_them(shelf: Shelf) -> None:
 
 
 async def test_a_promoted_run_makes_an_example_and_a_second_one_changes_it(shelf: Shelf) -> None:
-    async def promote(run_id: str, **values: object) -> tuple[datasets.ExampleVersion, bool]:
+    async def promote(run_id: str, **values: Any) -> tuple[datasets.ExampleVersion, bool]:
         async with shelf.database.transaction() as tx:
             blob = await shelf.blobs.keep_bytes(tx, run_id.encode())
             file = datasets.ExampleFile("input/doc/a.txt", blob.sha256, blob.size, "text/plain")

@@ -23,24 +23,24 @@ _META_KEYS = {"rowOrder", "annotation", "overrides", "metadata"}
 def read_example(archive: ZipFile, example: PlannedExample, findings: Findings) -> Content:
     """Read an example without its files' bytes; for a thread. If anything is found, the content is good for nothing."""
     reading = _Reading(archive, example, findings)
-    before = findings.total
     values = reading.canonical() if example.layout == "canonical" else reading.legacy()
-    return reading.checked(values) if findings.total == before else EMPTY
+    # What a document that cannot be read would refer to, nobody can say.
+    return EMPTY if reading.unreadable else reading.checked(values)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Reading:
     archive: ZipFile
     example: PlannedExample
     findings: Findings
+    unreadable: bool = False
 
     def canonical(self) -> dict[str, JsonValue]:
         values = self._meta()
         values["input"] = self._object(INPUT, ArchiveIssue.INVALID_INPUT)
         if EXPECTED in self.example.documents:
-            before = self.findings.total
-            values["expected"] = self._json(EXPECTED, ArchiveIssue.INVALID_EXPECTED)
-            if values["expected"] is None and self.findings.total == before:
+            was_read, values["expected"] = self._read(EXPECTED, ArchiveIssue.INVALID_EXPECTED)
+            if was_read and values["expected"] is None:
                 self._wrong(EXPECTED, "null expects nothing; leave the file out.", ArchiveIssue.INVALID_EXPECTED)
         return values
 
@@ -74,7 +74,7 @@ class _Reading:
 
     def _legacy_expected(self) -> JsonValue:
         documents = self.example.documents
-        output = self._json(OUTPUT, ArchiveIssue.INVALID_EXPECTED) if OUTPUT in documents else None
+        _, output = self._read(OUTPUT, ArchiveIssue.INVALID_EXPECTED) if OUTPUT in documents else (False, None)
         of_files = self._by_folder(
             "expected", output if isinstance(output, dict) else {}, ArchiveIssue.INVALID_EXPECTED
         )
@@ -138,29 +138,30 @@ class _Reading:
         return ERROR if error else OUTPUT
 
     def _object(self, path: str, code: ArchiveIssue) -> dict[str, JsonValue]:
-        before = self.findings.total
-        value = self._json(path, code)
+        was_read, value = self._read(path, code)
         if isinstance(value, dict):
             return value
-        if self.findings.total == before:
+        if was_read:
+            self.unreadable = True
             self._wrong(path, "This is a JSON object.", code)
         return {}
 
-    def _json(self, path: str, code: ArchiveIssue) -> JsonValue:
+    def _read(self, path: str, code: ArchiveIssue) -> tuple[bool, JsonValue]:
+        """Tell whether there is JSON at a path, and return it."""
         info = self.example.documents.get(path)
-        if info is None:
-            return None
-        content = self._bytes(path, info)
+        content = None if info is None else self._bytes(path, info)
         if content is None:
-            return None
+            self.unreadable = True
+            return False, None
         try:
             # PowerShell writes a byte order mark.
             value: Any = from_json(content.removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
             jsontext.dump(value)
         except ValueError as error:
+            self.unreadable = True
             self._wrong(path, f"This is no JSON: {error}", code)
-            return None
-        return value
+            return False, None
+        return True, value
 
     def _bytes(self, path: str, info: ZipInfo) -> bytes | None:
         with self.findings.damage(self.example.place(path)):
