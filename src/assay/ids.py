@@ -29,6 +29,13 @@ Prefix = Literal[
     "evs",
     "evr",
     "evb",
+    "rvi",
+    "rvh",
+    "src",
+    "whep",
+    "whev",
+    "whdl",
+    "alr",
 ]
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -1,0 +1,276 @@
+-- What is known of a run's review stands on its row, so that every filter is one table (reviews/ writes it in one place).
+
+ALTER TABLE runs
+    ADD COLUMN review_rating text CHECK (review_rating IN ('pass', 'fail', 'partial')),
+    ADD COLUMN review_status text CHECK (review_status IN ('open', 'resolved', 'ignored')),
+    ADD COLUMN review_regressed boolean NOT NULL DEFAULT false,     -- it was resolved, and opened again
+    ADD COLUMN review_created_at timestamptz,                       -- null: nobody has said anything
+    ADD COLUMN review_updated_at timestamptz,
+    ADD COLUMN review_resolved_at timestamptz,
+    ADD COLUMN review_has_expected_json boolean NOT NULL DEFAULT false,
+    ADD COLUMN review_has_expected_files boolean NOT NULL DEFAULT false,
+    ADD COLUMN promoted_example_name text,
+    -- the sample: what was drawn when the run ended, and never again
+    ADD COLUMN sample_rate double precision,                        -- the rate in force for its stratum
+    ADD COLUMN sample_stratum text,                                 -- null: the automation's own rate
+    ADD COLUMN sample_probability double precision,                 -- of being in the sample, over all ways into it
+    ADD COLUMN sampled boolean NOT NULL DEFAULT false,
+    -- the chip: first match wins
+    ADD COLUMN review_state text GENERATED ALWAYS AS (
+        CASE WHEN review_status = 'ignored' THEN 'ignored'
+             WHEN review_status = 'open' AND review_regressed THEN 'regressed'
+             WHEN review_status = 'open' THEN 'open'
+             WHEN review_rating = 'pass' OR review_status = 'resolved' THEN 'passed'
+             WHEN review_rating IN ('fail', 'partial') THEN 'failed'
+             WHEN status = 'completed' THEN 'unreviewed' END) STORED;
+
+CREATE INDEX runs_by_review_state ON runs (organization_id, automation_id, review_state, created_at DESC, id DESC)
+    INCLUDE (sample_rank, outcome, mode, in_experiment, completed_at)
+    WHERE outcome IS NOT NULL;
+-- Most runs stand in none of these.
+CREATE INDEX runs_reviewed ON runs (organization_id, automation_id, created_at DESC, id DESC)
+    INCLUDE (review_rating, review_status, review_has_expected_json, review_has_expected_files, promoted_example_name,
+        outcome, mode, in_experiment)
+    WHERE review_created_at IS NOT NULL;
+CREATE INDEX runs_by_rating ON runs (organization_id, automation_id, review_rating, created_at DESC, id DESC)
+    INCLUDE (outcome, mode, in_experiment) WHERE review_created_at IS NOT NULL;
+CREATE INDEX runs_by_review_status ON runs (organization_id, automation_id, review_status, created_at DESC, id DESC)
+    INCLUDE (outcome, mode, in_experiment) WHERE review_created_at IS NOT NULL;
+CREATE INDEX runs_promoted ON runs (organization_id, promoted_example_name, created_at DESC, id DESC)
+    WHERE promoted_example_name IS NOT NULL;
+CREATE INDEX runs_resolved ON runs (organization_id, automation_id, review_resolved_at DESC)
+    WHERE review_resolved_at IS NOT NULL;
+CREATE INDEX runs_sampled ON runs (organization_id, automation_id, review_state, created_at DESC, id DESC)
+    INCLUDE (outcome, mode) WHERE sampled;
+
+-- Feedback: one record a run, the view that everybody sees; what it was before stands in its history.
+
+CREATE TABLE feedback (
+    run_id                 text PRIMARY KEY,
+    organization_id        text NOT NULL REFERENCES organizations,
+    automation_id          text NOT NULL REFERENCES automations,
+    revision               integer NOT NULL DEFAULT 1,      -- raised by every change: the ETag
+    cleared                boolean NOT NULL DEFAULT false,  -- the client sees none; a promoted miss stays on the board
+    rating                 text CHECK (rating IN ('pass', 'fail', 'partial')),
+    status                 text CHECK (status IN ('open', 'resolved', 'ignored')),
+    body                   text NOT NULL DEFAULT '',
+    expected               json,                            -- the corrected output; SQL null: there is none
+    corrections            json,                            -- [{kind, path, label?, originalValue?, correctedValue?, …}]
+    tags                   text[] NOT NULL DEFAULT '{}',    -- how it failed
+    ignore_reason          text,
+    closed_note            text,
+    created_by             text,
+    created_at             timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at             timestamptz NOT NULL DEFAULT clock_timestamp(),
+    resolved_by            text,
+    resolved_at            timestamptz,
+    -- promotion: what the example was when the run was promoted
+    promoted_example_id    text,
+    promoted_example_name  text,
+    promoted_graded_hash   text,
+    promoted_at            timestamptz,
+    -- proof: {experimentId, versionId, version, scores, gradedHash, repeats}, or what stands in its place
+    evidence               json,
+    override_reason        text,                            -- not null: somebody resolved it without proof, for ever
+    regressed              json                             -- {fixedBy, brokenBy, experimentId}: it came back
+);
+CREATE INDEX feedback_open_by_example ON feedback (organization_id, promoted_example_id)
+    WHERE promoted_example_id IS NOT NULL;
+CREATE INDEX feedback_by_time ON feedback (organization_id, automation_id, updated_at DESC);
+CREATE INDEX feedback_debt ON feedback (organization_id, automation_id, created_at) WHERE status = 'open';
+
+CREATE TABLE feedback_files (
+    organization_id  text NOT NULL REFERENCES organizations,
+    run_id           text NOT NULL REFERENCES feedback ON DELETE CASCADE,
+    name             text NOT NULL,
+    sha256           text NOT NULL,
+    size             bigint NOT NULL,
+    content_type     text NOT NULL,
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run_id, name)
+);
+CREATE INDEX feedback_files_by_hash ON feedback_files (organization_id, sha256);
+
+CREATE TABLE feedback_history (
+    id               text PRIMARY KEY,
+    organization_id  text NOT NULL REFERENCES organizations,
+    run_id           text NOT NULL,
+    revision         integer NOT NULL,
+    action           text NOT NULL,                         -- feedback.updated, .cleared, .promoted, .resolved, .regressed…
+    changes          json NOT NULL,                         -- {field: {before, after}}
+    user_id          text,
+    key_id           text,
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX feedback_history_by_run ON feedback_history (run_id, revision);
+CREATE TRIGGER feedback_history_append_only BEFORE UPDATE OR DELETE ON feedback_history
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- What each reviewer said by himself; feedback is the adjudicated view of it.
+CREATE TABLE verdicts (
+    organization_id  text NOT NULL REFERENCES organizations,
+    run_id           text NOT NULL,
+    reviewer         text NOT NULL,                         -- a user, or a key where none stands behind it
+    rating           text NOT NULL CHECK (rating IN ('pass', 'fail', 'partial')),
+    body             text NOT NULL DEFAULT '',
+    expected         json,
+    corrections      json,
+    tags             text[] NOT NULL DEFAULT '{}',
+    seconds          double precision,                      -- from claim to verdict
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (run_id, reviewer)
+);
+CREATE INDEX verdicts_by_reviewer ON verdicts (organization_id, reviewer, created_at DESC);
+
+-- Sampling.
+
+CREATE TABLE sampling_policies (
+    automation_id    text PRIMARY KEY REFERENCES automations,
+    organization_id  text NOT NULL REFERENCES organizations,
+    policy           json NOT NULL,
+    updated_by       text,
+    updated_at       timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE sampling_rate_changes (
+    id               text PRIMARY KEY,
+    organization_id  text NOT NULL REFERENCES organizations,
+    automation_id    text NOT NULL REFERENCES automations,
+    rate_before      double precision,
+    rate_after       double precision NOT NULL,
+    reason           text NOT NULL,
+    evidence         json,                                  -- what the advisor saw, where it moved the rate itself
+    user_id          text,                                  -- null: the advisor
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX sampling_rate_changes_by_time ON sampling_rate_changes (automation_id, created_at DESC);
+CREATE TRIGGER sampling_rate_changes_append_only BEFORE UPDATE OR DELETE ON sampling_rate_changes
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- The queue: a run stands in it once.
+
+CREATE TABLE review_items (
+    id               text PRIMARY KEY,
+    organization_id  text NOT NULL REFERENCES organizations,
+    automation_id    text NOT NULL,
+    run_id           text NOT NULL UNIQUE,
+    reason           text NOT NULL CHECK (reason IN ('random', 'stratum', 'minimum', 'picked', 'reported', 'disagreement')),
+    priority         smallint NOT NULL DEFAULT 0,           -- higher first, then older first
+    slots            smallint NOT NULL DEFAULT 1,           -- verdicts it takes; 2: a blind double review
+    verdicts         smallint NOT NULL DEFAULT 0,
+    state            text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'disagreement', 'done')),
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    done_at          timestamptz
+);
+CREATE INDEX review_items_next ON review_items (organization_id, automation_id, priority DESC, created_at, id)
+    WHERE state <> 'done';
+CREATE INDEX review_items_next_of_all ON review_items (organization_id, priority DESC, created_at, id)
+    WHERE state <> 'done';
+
+-- Who has an item at the moment; over when it is given up, or its time is.
+CREATE TABLE review_claims (
+    item_id          text NOT NULL REFERENCES review_items ON DELETE CASCADE,
+    organization_id  text NOT NULL REFERENCES organizations,
+    reviewer         text NOT NULL,
+    claimed_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    expires_at       timestamptz NOT NULL,
+    PRIMARY KEY (item_id, reviewer)
+);
+CREATE INDEX review_claims_by_reviewer ON review_claims (organization_id, reviewer, expires_at);
+
+CREATE TABLE review_skips (
+    item_id          text NOT NULL REFERENCES review_items ON DELETE CASCADE,
+    organization_id  text NOT NULL REFERENCES organizations,
+    reviewer         text NOT NULL,
+    reason           text NOT NULL,
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (item_id, reviewer)
+);
+
+-- What the process before made of the same input.
+CREATE TABLE incumbent_outputs (
+    run_id           text PRIMARY KEY,
+    organization_id  text NOT NULL REFERENCES organizations,
+    automation_id    text NOT NULL REFERENCES automations,
+    output           json NOT NULL,
+    source           text,                                  -- what the caller calls it
+    agreement        json,                                  -- {path: true | false}, by the comparison of exact-diff
+    created_by       text,
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX incumbent_outputs_by_time ON incumbent_outputs (organization_id, automation_id, created_at DESC);
+
+-- Webhooks.
+
+CREATE TABLE webhook_endpoints (
+    id                     text PRIMARY KEY,
+    organization_id        text NOT NULL REFERENCES organizations,
+    url                    text NOT NULL,
+    description            text,
+    events                 text[] NOT NULL,                 -- names, or `feedback.*`, or `*`
+    automation_id          text,                            -- null: all
+    enabled                boolean NOT NULL DEFAULT true,
+    disabled_reason        text,
+    encrypted_secret       bytea NOT NULL,
+    encrypted_old_secret   bytea,                           -- signs too until it is over
+    old_secret_until       timestamptz,
+    created_by             text,
+    created_at             timestamptz NOT NULL DEFAULT clock_timestamp(),
+    updated_at             timestamptz
+);
+CREATE INDEX webhook_endpoints_by_organization ON webhook_endpoints (organization_id, created_at);
+
+-- Events that some endpoint wants, written in the transaction that they are about.
+CREATE TABLE webhook_events (
+    id               text PRIMARY KEY,
+    organization_id  text NOT NULL REFERENCES organizations,
+    automation_id    text,
+    type             text NOT NULL,
+    payload          json NOT NULL,
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX webhook_events_by_time ON webhook_events (organization_id, created_at DESC);
+
+CREATE TABLE webhook_deliveries (
+    id               text PRIMARY KEY,
+    organization_id  text NOT NULL REFERENCES organizations,
+    endpoint_id      text NOT NULL REFERENCES webhook_endpoints ON DELETE CASCADE,
+    event_id         text NOT NULL REFERENCES webhook_events ON DELETE CASCADE,
+    state            text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'failed')),
+    attempts         integer NOT NULL DEFAULT 0,
+    next_attempt_at  timestamptz,
+    last_status      integer,
+    last_error       text,
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    delivered_at     timestamptz
+);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_attempt_at) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_by_endpoint ON webhook_deliveries (endpoint_id, created_at DESC);
+
+CREATE TABLE webhook_attempts (
+    organization_id  text NOT NULL REFERENCES organizations,
+    delivery_id      text NOT NULL REFERENCES webhook_deliveries ON DELETE CASCADE,
+    number           integer NOT NULL,
+    started_at       timestamptz NOT NULL,
+    duration_ms      integer NOT NULL,
+    status           integer,
+    error            text,
+    PRIMARY KEY (delivery_id, number)
+);
+
+-- Alerts.
+
+CREATE TABLE alert_rules (
+    id               text PRIMARY KEY,
+    organization_id  text NOT NULL REFERENCES organizations,
+    automation_id    text NOT NULL REFERENCES automations,
+    rule             json NOT NULL,
+    state            text NOT NULL DEFAULT 'ok' CHECK (state IN ('ok', 'firing', 'no_data')),
+    changed_at       timestamptz,
+    notified_at      timestamptz,
+    last_value       json,
+    created_by       text,
+    created_at       timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX alert_rules_by_automation ON alert_rules (organization_id, automation_id);
