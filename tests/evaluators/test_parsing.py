@@ -186,32 +186,11 @@ def test_words_of_yaml_1_1_stay_words() -> None:
     assert parse("evaluators: [{name: no, type: exact-diff}]").entries[0].name == "no"
 
 
-KEYS = st.sampled_from(
-    [
-        "evaluators",
-        "name",
-        "type",
-        "weight",
-        "config",
-        "passThreshold",
-        "rules",
-        "fields",
-        "function",
-        "labels",
-        "mode",
-        "promptExtension",
-        "schema",
-        "paths",
-        "mustBeEmpty",
-        "$",
-        "a.b",
-        "[",
-        "matchBy",
-        "order",
-        "code",
-        "timeoutMs",
-    ]
+WORDS = (
+    "evaluators name type weight config passThreshold rules fields function labels mode promptExtension schema "
+    "paths mustBeEmpty $ a.b [ matchBy order code timeoutMs"
 )
+KEYS = st.sampled_from(WORDS.split(" "))
 TYPES = st.sampled_from([*evaluators.catalogue(), "nothing"])
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | TYPES | KEYS
 VALUES = st.recursive(
