@@ -79,7 +79,8 @@ async def test_a_lost_connection_is_made_again_and_what_was_missed_is_read(stage
             held = await claim(stage.database, run_id)
             finish = SQL["finish"].rpartition("SELECT id,")[0] + "SELECT id FROM fence"
             async with stage.database.transaction() as tx:  # nobody is told
-                await tx.fetch_one(finish, run_id, held.delivery, "[]", "completed", None, None, "{}", None, None, None)
+                nothing = (None,) * 5
+                await tx.fetch_one(finish, run_id, held.delivery, "[]", "completed", None, None, "{}", *nothing)
             assert not await waiter.wait(0)
             await stage.cut_connections()
             assert await waiter.wait(30)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 
 from assay import jsontext
 from assay.db import Database, DatabaseUnavailableError, Row
@@ -146,7 +147,13 @@ def _as_json(record: StepRecord) -> str:
 
 
 def _ending(outcome: Completed | Failed | Cancelled) -> tuple[object, ...]:
-    """Arguments $4… of `finish`: status, error, schema_valid, output, output_sources, failure, usage."""
+    """Arguments $4… of `finish`: what `_result` gives, then features and draw."""
+    draw = None if outcome.draw is None else jsontext.dump(asdict(outcome.draw))
+    return *_result(outcome), outcome.features, draw
+
+
+def _result(outcome: Completed | Failed | Cancelled) -> tuple[object, ...]:
+    """Status, error, schema_valid, output, output_sources, failure, usage."""
     match outcome:
         case Completed():
             valid, output, sources = outcome.schema_valid, outcome.output, outcome.output_sources

@@ -113,18 +113,43 @@ Attachment = Callable[[Transaction], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Completed:
+class Draw:
+    """How an ended run stands in the review sample; drawn once. Sampled, it is queued for review as `item_id`.
+
+    `rate` is the one of its `stratum` (None: the automation's own), `probability` that of getting into the sample.
+    """
+
+    rate: float
+    probability: float
+    sampled: bool
+    stratum: str | None = None
+    item_id: str | None = None
+    reason: str = "random"
+    priority: int = 0
+    slots: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What is written with the end of a run beside its result. `features` is JSON text."""
+
+    attachment: Attachment | None = None
+    features: str | None = None
+    draw: Draw | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completed(Ending):
     """The run reached its end. `output`, `output_sources` and `usage` are JSON texts."""
 
     output: str
     output_sources: str | None = None
     schema_valid: bool | None = None
     usage: str | None = None
-    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Ending):
     """The run ended with an error; `status_code` is what a waiting caller is answered."""
 
     code: str
@@ -133,15 +158,13 @@ class Failed:
     category: str = "unknown"
     status_code: int | None = None
     usage: str | None = None
-    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Ending):
     """The run stopped because somebody asked for it."""
 
     usage: str | None = None
-    attachment: Attachment | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,12 @@ SELECT cancel_requested_at IS NOT NULL AS cancel_requested FROM fence;
 -- End the run with its last step rows and its result, and wake whoever waits for it.
 WITH fence AS (
     UPDATE runs
-    SET status = $4, completed_at = clock_timestamp(), error = $5, schema_valid = $6, alone = false
+    SET status = $4, completed_at = clock_timestamp(), error = $5, schema_valid = $6, alone = false,
+        sample_rate = ($12::json->>'rate')::float8, sample_stratum = $12::json->>'stratum',
+        sample_probability = ($12::json->>'probability')::float8,
+        sampled = coalesce(($12::json->>'sampled')::boolean, false)
     WHERE id = $1 AND delivery = $2 AND status = 'running'
-    RETURNING id, organization_id, awaited, batch_id
+    RETURNING id, organization_id, automation_id, awaited, batch_id, sampled
 ), saved AS (
     INSERT INTO run_steps (run_id, organization_id, step_key, execution_order, name, type, status, skipped_reason,
         override_mode, scope, config, input, output, error, usage, attempts, started_at, completed_at)
@@ -73,8 +76,13 @@ WITH fence AS (
         attempts = excluded.attempts, completed_at = excluded.completed_at
     WHERE run_steps.status = 'waiting'
 ), result AS (
-    INSERT INTO run_results (run_id, organization_id, output, output_sources, failure, usage)
-    SELECT fence.id, fence.organization_id, $7, $8, $9, $10 FROM fence
+    INSERT INTO run_results (run_id, organization_id, output, output_sources, failure, usage, features)
+    SELECT fence.id, fence.organization_id, $7, $8, $9, $10, $11 FROM fence
+), queued AS (
+    INSERT INTO review_items (id, organization_id, automation_id, run_id, reason, priority, slots)
+    SELECT $12::json->>'item_id', fence.organization_id, fence.automation_id, fence.id, $12::json->>'reason',
+           ($12::json->>'priority')::smallint, ($12::json->>'slots')::smallint
+    FROM fence WHERE fence.sampled
 )
 SELECT id, CASE WHEN awaited THEN pg_notify('assay_run_finished', id) END,
        CASE WHEN batch_id IS NOT NULL THEN pg_notify('assay_batch_progress', batch_id) END FROM fence;

@@ -32,7 +32,7 @@ from assay.runs.model import (
 )
 from assay.runs.rerunning import rerun, run_to_repeat
 from assay.runs.starting import IdempotencyKey, StartRequest, check_trigger, new_run_id, replayed, start
-from assay.runs.step_context import Ended, Grader, Services
+from assay.runs.step_context import Ended, Grader, Sampler, Services
 from assay.runs.store import count_in_flight, forget_old_idempotency_keys, get, get_input
 from assay.runs.timeline import Event, timeline
 from assay.runs.workflow_execution import TimeLimits
@@ -64,6 +64,7 @@ __all__ = [
     "RunPage",
     "RunStatus",
     "RunSummary",
+    "Sampler",
     "Services",
     "StartRequest",
     "StepComparison",

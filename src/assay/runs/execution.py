@@ -23,9 +23,13 @@ class Executor:
             SupersededError: another worker holds the run now.
         """
         outcome = await self._executed(claim, journal)
-        if claim.example_id is None or self.services.grader is None or isinstance(outcome, engine.Suspended):
+        if isinstance(outcome, engine.Suspended):
             return outcome
-        return dataclasses.replace(outcome, attachment=await self.services.grader(claim, outcome))
+        if claim.example_id is not None and self.services.grader is not None:
+            return dataclasses.replace(outcome, attachment=await self.services.grader(claim, outcome))
+        if claim.mode != "eval" and self.services.sampler is not None:
+            return dataclasses.replace(outcome, draw=await self.services.sampler(claim, outcome))
+        return outcome
 
     async def _executed(self, claim: engine.Claim, journal: engine.Journal) -> engine.Outcome:
         if claim.kind != "workflow":

@@ -23,6 +23,9 @@ Ended = engine.Completed | engine.Failed | engine.Cancelled
 Grader = Callable[[engine.Claim, Ended], Awaitable[engine.Attachment | None]]
 """Judges how the run of an example ended; what it returns is written together with that end."""
 
+Sampler = Callable[[engine.Claim, Ended], Awaitable[engine.Draw | None]]
+"""Draws whether a run that ended is in the review sample; None where there is nothing to draw."""
+
 MAX_ARTIFACT_BYTES = 256 * 1024**2
 HELD_WAIT_SECONDS = 1.0
 """A shorter wait costs less than giving the run back to the queue."""
@@ -45,6 +48,7 @@ class Services:
     outgoing: Outgoing = field(default_factory=Outgoing)
     mail_server: steps.MailServer | None = None
     grader: Grader | None = None
+    sampler: Sampler | None = None
 
 
 @dataclass(slots=True)
