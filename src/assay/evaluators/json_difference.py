@@ -1,7 +1,7 @@
 """Where an actual JSON value is not what was expected, under rules, counted by top-level field."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,7 @@ WILDCARD: Final = "__any__"
 _MOST_ITEMS: Final = 1_000
 _MOST_PAIRS: Final = 1_000_000
 _MOST_OPERATIONS: Final = 2_000_000
+_FEW_PAIRS: Final = 2_500
 _DEEPEST: Final = 150
 _WHOLE: Final = "$"
 _EXPECTED_FILES: Final = "expected/"
@@ -214,11 +215,11 @@ class _Comparison:
         if arrays.path is None and len(wanted) > len(arrays.actual):
             return False
 
-        def suitable(row: int) -> int:
-            return self._mask(arrays, ((wanted[row], column) for column in range(len(arrays.actual))))
+        def suits(row: int, column: int) -> bool:
+            return self._suits(arrays, wanted[row], column)
 
         known = self._equal_pairs(arrays, wanted)
-        pairs = maximum_matching(len(wanted), len(arrays.actual), suitable, known=known)
+        pairs = maximum_matching(len(wanted), len(arrays.actual), suits, known=known)
         same = True
         for row, column in enumerate(pairs):
             if column is None:
@@ -231,11 +232,11 @@ class _Comparison:
         return same
 
     def _each_given_has_a_pair(self, arrays: "_Arrays") -> bool:
-        def suitable(row: int) -> int:
-            return self._mask(arrays, ((column, row) for column in range(len(arrays.expected))))
+        def suits(row: int, column: int) -> bool:
+            return self._suits(arrays, column, row)
 
         known = {row: column for column, row in self._equal_pairs(arrays, range(len(arrays.expected))).items()}
-        pairs = maximum_matching(len(arrays.actual), len(arrays.expected), suitable, known=known)
+        pairs = maximum_matching(len(arrays.actual), len(arrays.expected), suits, known=known)
         same = True
         for row, column in enumerate(pairs):
             if column is None:
@@ -243,9 +244,11 @@ class _Comparison:
         return same
 
     def _equal_pairs(self, arrays: "_Arrays", wanted: Sequence[int]) -> dict[int, int]:
-        """Pair items that are written alike: (place in `wanted`) -> actual. Not in trials, where it costs more."""
-        if arrays.path is None:
+        """Pair items that are written alike: (place in `wanted`) -> actual. In small arrays that saves nothing."""
+        if arrays.path is None or len(wanted) * len(arrays.actual) <= _FEW_PAIRS:
             return {}
+        if self._patience is not None:
+            raise LongComparisonError  # writing large items is no step that is counted
         places: dict[str, list[int]] = {}
         for index in reversed(range(len(arrays.actual))):
             places.setdefault(_written(arrays.actual[index]), []).append(index)
@@ -255,13 +258,6 @@ class _Comparison:
             if alike and self._suits(arrays, index, alike[-1]):
                 pairs[row] = alike.pop()
         return pairs
-
-    def _mask(self, arrays: "_Arrays", pairs: Iterable[tuple[int, int]]) -> int:
-        mask = 0
-        for bit, (expected, actual) in enumerate(pairs):
-            if self._suits(arrays, expected, actual):
-                mask |= 1 << bit
-        return mask
 
     def _suits(self, arrays: "_Arrays", expected: int, actual: int) -> bool:
         if not arrays.asks_for[expected]:
@@ -380,7 +376,7 @@ class _Comparison:
 
 
 class _Arrays:
-    """Two arrays at one place. `level` is that of their items, `asks_for` says of expected ones if they ask anything."""
+    """Two arrays at one place; `level` is that of their items, `asks_for` as `is_checked` says of each expected one."""
 
     __slots__ = ("actual", "asks_for", "expected", "items", "level", "path", "place")
 

@@ -1,7 +1,7 @@
 """How results show a place where an output is not what was expected."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from pydantic import JsonValue
@@ -55,10 +55,32 @@ def _shortened(value: Found) -> JsonValue:
     if not isinstance(value, dict | list):
         return value
     text = ""
-    # Written piece by piece, so that a large value is not written as a whole.
-    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+    for piece in _pieces(value):
         text += piece
         if len(text) > _LONGEST_SHOWN:
             return f"{text[:_LONGEST_SHOWN]}…"
     # What is nested deeply cannot be kept inside of a result.
     return text if text.count("[") + text.count("{") > _MOST_INNER_VALUES else value
+
+
+def _pieces(value: JsonValue) -> Iterator[str]:
+    """Write JSON piece by piece, so that of a large value only the beginning is written."""
+    if isinstance(value, dict):
+        yield "{"
+        for index, (name, below) in enumerate(value.items()):
+            yield f"{', ' if index else ''}{_leaf(name)}: "
+            yield from _pieces(below)
+        yield "}"
+    elif isinstance(value, list):
+        yield "["
+        for index, below in enumerate(value):
+            yield ", " if index else ""
+            yield from _pieces(below)
+        yield "]"
+    else:
+        yield _leaf(value)
+
+
+def _leaf(value: JsonValue) -> str:
+    short = value[: _LONGEST_SHOWN + 1] if isinstance(value, str) else value
+    return json.dumps(short, ensure_ascii=False)

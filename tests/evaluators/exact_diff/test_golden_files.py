@@ -150,7 +150,8 @@ async def test_an_output_of_the_same_stem_answers_with_its_text(context: FilesCo
 async def test_the_same_name_is_preferred_and_a_file_answers_once(context: FilesContext) -> None:
     golden = {"a.txt": b"one", "a.docx": word("two")}
     assert (await grade(context, golden, {"a.docx": word("two"), "a.txt": b"one"})).score == 1.0
-    assert (await grade(context, golden, {"a.docx": word("two")})).details["matchedFields"] == 1
+    result = await grade(context, {"a.txt": b"one", "a.docx": word("one")}, {"a.docx": word("one")})
+    assert (result.details["matchedFields"], paths(result)) == (1, ["files/a.txt"])
 
 
 async def test_a_file_may_be_named_like_the_field_that_refers_to_it(context: FilesContext) -> None:
@@ -172,6 +173,13 @@ async def test_a_file_that_only_an_ignored_place_refers_to_is_not_compared(conte
     for config in ({"rules": {"letter": {"ignore": True}}}, {"paths": ["total"]}):
         result = await grade(context, {"letter.txt": b"a"}, {}, expected=expected, actual={"total": 9}, **config)
         assert (result.score, result.details["totalFields"]) == (1.0, 1)
+
+
+async def test_a_file_that_a_compared_place_refers_to_too_is_compared(context: FilesContext) -> None:
+    letter = {"$file": "expected/letter.txt"}
+    expected = {"draft": letter, "letter": letter, "copy": letter}
+    result = await grade(context, {"letter.txt": b"a"}, {}, expected=expected, rules={"letter": {}})
+    assert (result.score, result.details["totalFields"]) == (0.0, 1)
 
 
 async def test_a_file_has_the_weight_of_its_field(context: FilesContext) -> None:

@@ -36,7 +36,7 @@ wholes = st.fixed_dictionaries({"numericTolerance": tolerances, "allowExtraField
 
 
 def _same(expected: JsonValue, actual: JsonValue, **config: Any) -> bool:
-    return all(difference(expected, actual, configured(**config)._place).fields.values())
+    return all(difference(expected, actual, configured(**config).place).fields.values())
 
 
 @given(values, array_rules, wholes)
@@ -94,8 +94,8 @@ def test_more_keys_in_the_output_never_lose_a_match(
     expected: dict[str, Any], actual: dict[str, Any], more: dict[str, Any]
 ) -> None:
     for before in (actual, expected):
-        fields = difference(expected, before, configured()._place).fields
-        after = difference(expected, {**more, **before}, configured()._place).fields
+        fields = difference(expected, before, configured().place).fields
+        after = difference(expected, {**more, **before}, configured().place).fields
         missing = more.keys() - before.keys()
         assert {name: same for name, same in fields.items() if name not in missing}.items() <= after.items()
 
@@ -103,7 +103,7 @@ def test_more_keys_in_the_output_never_lose_a_match(
 @given(objects, objects)
 @settings(max_examples=150, deadline=None)
 def test_a_field_is_wrong_exactly_if_a_mismatch_says_so(expected: dict[str, Any], actual: dict[str, Any]) -> None:
-    compared = difference(expected, actual, configured()._place)
+    compared = difference(expected, actual, configured().place)
     assert all(compared.fields.values()) == (not compared.mismatches)
 
 

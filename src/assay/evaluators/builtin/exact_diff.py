@@ -27,8 +27,8 @@ from assay.evaluators.golden_files import GoldenFile, compare_files, golden_file
 from assay.evaluators.json_difference import Difference, LongComparisonError, difference
 from assay.evaluators.mismatch import first_mismatches
 
-# About 5 ms: what nobody else on the event loop notices.
-_STEPS_ON_THE_LOOP: Final = 5_000
+# A few milliseconds: what nobody else on the event loop notices.
+_STEPS_ON_THE_LOOP: Final = 2_000
 _CLASSIC: Final = ("numericTolerance", "allowExtraFields", "paths", "unorderedPaths")
 
 
@@ -104,17 +104,17 @@ evaluators:
         if not subject.has_expected and not subject.expected_files:
             return _nothing_expected()
         compared = await self._difference(subject.expected if subject.has_expected else {}, subject.output)
-        golden = golden_files(subject.expected, subject.expected_files, self._place)
+        golden = golden_files(subject.expected, subject.expected_files, self.place)
         file_mismatches = await compare_files(golden, subject.output_files, context)
         return self._graded(compared, golden, file_mismatches)
 
     async def _difference(self, expected: JsonValue, actual: JsonValue) -> Difference:
         try:
             return difference(
-                expected, actual, self._place, must_be_empty=self._empty_paths, patience=_STEPS_ON_THE_LOOP
+                expected, actual, self.place, must_be_empty=self._empty_paths, patience=_STEPS_ON_THE_LOOP
             )
         except LongComparisonError:
-            return await asyncio.to_thread(difference, expected, actual, self._place, must_be_empty=self._empty_paths)
+            return await asyncio.to_thread(difference, expected, actual, self.place, must_be_empty=self._empty_paths)
 
     def _graded(
         self, compared: Difference, golden: Sequence[GoldenFile], file_mismatches: Sequence[Sequence[JsonValue]]
@@ -135,7 +135,8 @@ evaluators:
         return self.field_weights.get(field, 1.0) if field is not None else 1.0
 
     @cached_property
-    def _place(self) -> Place:
+    def place(self) -> Place:
+        """What the configuration asks of the whole output."""
         if self.rules is not None:
             return compile_rules(self.rules)
         return compile_classic(
