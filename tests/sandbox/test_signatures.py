@@ -220,3 +220,11 @@ async def test_what_a_script_returns_fits_its_schema(sandbox: Sandbox) -> None:
     result = await sandbox.run(language="typescript", source=source, function="script", arguments={})
     assert schema is not None
     jsonschema_rs.validate(dict(schema), result)
+
+
+def test_types_that_multiply_when_they_are_written_out_are_not_read() -> None:
+    types = "".join(f"type T{n} = {{ a: T{n + 1}; b: T{n + 1}; c: T{n + 1}; d: T{n + 1} }};\n" for n in range(9))
+    source = f"{types}type T9 = string;\nfunction script(): T0 {{ return 1 }}"
+    signature = signature_of("typescript", source, "script")
+    assert signature.return_schema is None
+    assert [issue.code for issue in signature.problems] == ["script_return_type"]

@@ -189,6 +189,7 @@ async def test_an_input_without_text_is_refused_before_anything_is_paid(desk: De
         ({"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/s.json"}}}, "schema_ref_refused"),
         ({"type": "object", "properties": {"a": {"$ref": "file:///etc/passwd"}}}, "schema_ref_refused"),
         ({"type": "object", "properties": {"a": {"$ref": "other.json#/a"}}}, "schema_ref_refused"),
+        ({"type": "object", "properties": {"a": {"anyOf": [{"$ref": "#/properties/a"}]}}}, "schema_too_complex"),
     ],
 )
 def test_a_schema_that_cannot_be_used_is_a_problem(schema: dict[str, Any], code: str) -> None:

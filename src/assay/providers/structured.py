@@ -1,5 +1,6 @@
 """How a model is asked for a JSON object of a certain form, and what it takes for an answer: mended at most once."""
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -42,7 +43,7 @@ async def structured_answer(
             either (`invalid_provider_output`).
     """
     text = await _asked(model, messages, form, used)
-    value, errors = _read(text, form)
+    value, errors = await asyncio.to_thread(_read, text, form)
     if value is not None:
         return value
     complaint = "Your answer is not acceptable:\n" + "\n".join(f"- {error}" for error in errors)
@@ -51,7 +52,7 @@ async def structured_answer(
         Message("assistant", text[:MAX_REPEATED_CHARACTERS]),
         Message("user", f"{complaint}\n\nAnswer again, with the corrected JSON object alone."),
     ]
-    value, errors = _read(await _asked(model, again, form, used), form)
+    value, errors = await asyncio.to_thread(_read, await _asked(model, again, form, used), form)
     if value is not None:
         return value
     raise _unusable(

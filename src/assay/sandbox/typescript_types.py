@@ -7,6 +7,7 @@ from typing import Any, Final
 from tree_sitter import Node
 
 _DEPTH: Final = 20
+_PARTS: Final = 2000
 _PREDEFINED: Final[dict[str, dict[str, Any]]] = {
     "string": {"type": "string"},
     "number": {"type": "number"},
@@ -45,6 +46,7 @@ class Types:
                 self._declared[text_of(name)] = statement
         self._open: list[str] = []
         self._depth = 0
+        self._parts = 0
         self._readers: dict[str, Callable[[Node], Schema]] = {
             "predefined_type": self._predefined,
             "literal_type": self._literal,
@@ -71,6 +73,10 @@ class Types:
             raise UnreadableTypeError(node, f"{text_of(node)[:40]} is not a shape of JSON")
         if self._depth >= _DEPTH:
             raise UnreadableTypeError(node, "it is nested too deeply")
+        # Every use of a declared type is written out, so that a few lines can stand for billions of parts.
+        self._parts += 1
+        if self._parts > _PARTS:
+            raise UnreadableTypeError(node, f"written out it has more than {_PARTS:,} parts")
         self._depth += 1
         try:
             return reader(node)

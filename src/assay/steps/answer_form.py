@@ -9,10 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import jsonschema_rs
 from pydantic import JsonValue
 
-from assay import jsontext
+from assay import jsontext, schema_work
 from assay.jsonschemas import Schema, first_errors, validator
 
 MAX_SCHEMA_CHARACTERS = 200_000
@@ -37,7 +36,7 @@ class AnswerForm:
     """`sent` goes to the model, `checked` is what its answer is held to; `strict`: a vendor can enforce `sent`."""
 
     sent: Schema
-    checked: jsonschema_rs.Draft202012Validator
+    checked: Schema
     strict: bool
 
     def errors(self, answer: JsonValue) -> Sequence[str]:
@@ -49,12 +48,12 @@ def answer_form(schema: Schema) -> AnswerForm:
     """Derive the form of an answer from a schema that has no `schema_problem`."""
     opened = cast("dict[str, Any]", _opened(schema))
     sent = cast("dict[str, Any]", _closed(opened))
-    return AnswerForm(sent, validator(opened), _is_strict(sent))
+    return AnswerForm(sent, opened, _is_strict(sent))
 
 
 def fixed_form(schema: Schema) -> AnswerForm:
     """Take a schema of our own as it stands: closed, and with all that it lists."""
-    return AnswerForm(schema, validator(schema), strict=True)
+    return AnswerForm(schema, schema, strict=True)
 
 
 def form_of(config: Mapping[str, JsonValue]) -> Schema | None:
@@ -91,8 +90,12 @@ def schema_problem(schema: Mapping[str, JsonValue]) -> tuple[str, str] | None:
         )
         return message, "schema_ref_refused"
     try:
+        schema_work.bound(schema)
+    except schema_work.TooMuchWorkError as error:
+        return f"The schema could take too long to check a value: {error}.", "schema_too_complex"
+    try:
         validator(schema)
-        answer_form(schema)
+        validator(answer_form(schema).checked)
     except (ValueError, RecursionError) as error:
         return f"The schema is not valid: {str(error)[:500]}", "schema_invalid"
     return None

@@ -8,7 +8,7 @@ import jsonschema_rs
 from pydantic import Field, JsonValue
 from typing_extensions import override
 
-from assay import jsonschemas, jsontext
+from assay import jsonschemas, jsontext, schema_work
 from assay.evaluators.base import Evaluator, Grade, GradingContext, Subject
 from assay.evaluators.mismatch import MAX_MISMATCHES
 
@@ -46,6 +46,10 @@ evaluators:
         if len(jsontext.write(self.form)) > MAX_SCHEMA_CHARACTERS:
             message = f"The schema has more than {MAX_SCHEMA_CHARACTERS:,} characters as JSON."
             return [("schema", message, "schema_invalid")]
+        try:
+            schema_work.bound(self.form)
+        except schema_work.TooMuchWorkError as error:
+            return [("schema", f"The schema could take too long to check a value: {error}.", "schema_too_complex")]
         try:
             _ = self._validator
         except (ValueError, RecursionError) as error:

@@ -38,7 +38,7 @@ class _Form:
     strict: bool = True
 
     def errors(self, answer: JsonValue) -> Sequence[str]:
-        return jsonschemas.first_errors(jsonschemas.validator(self.sent), answer)
+        return jsonschemas.first_errors(self.sent, answer)
 
 
 class LlmJudge(Evaluator):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from typing_extensions import override
 
 from assay import providers
-from assay.jsonschemas import first_errors, validator
+from assay.jsonschemas import first_errors
 from assay.steps.answer_form import answer_form, fixed_form, form_of, schema_problem, without_nulls
 from assay.steps.asking import Task, all_answers, answer_to, model_for
 from assay.steps.base import Effect, Step, StepContext, StepError
@@ -132,7 +132,7 @@ output:
         parts = await self._read(context, model, source)
         values, shifts = merged([part.values for part in parts])
         output = cast("dict[str, JsonValue]", without_nulls(values, self.form, self.form))
-        remarks += first_errors(validator(self.form), output)
+        remarks += await asyncio.to_thread(first_errors, self.form, output)
         if self.grounded is not False:
             evidence = [
                 Evidence(shifted(said.field, shift), said.quote, said.confidence, said.reason, said.window)

@@ -1,12 +1,13 @@
 """`ai.vision`: lets a model look at the pages of a document and fill in the fields of a JSON Schema."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 from pydantic import Field, JsonValue
 from typing_extensions import override
 
-from assay.jsonschemas import first_errors, validator
+from assay.jsonschemas import first_errors
 from assay.steps.answer_form import answer_form, form_of, schema_problem, without_nulls
 from assay.steps.asking import Task, all_answers, answer_to, model_for
 from assay.steps.base import Effect, Step, StepContext, StepError
@@ -107,7 +108,7 @@ output:
 
         answers = await all_answers([lambda group=group: look(group) for group in groups], at_once=_AT_ONCE)
         output = cast("dict[str, JsonValue]", without_nulls(merged(answers)[0], self.form, self.form))
-        remarks = first_errors(validator(cast("Mapping[str, Any]", self.form)), output)
+        remarks = await asyncio.to_thread(first_errors, self.form, output)
         seen: dict[str, JsonValue] = {"model": model.name, "pageIndices": [*pages], "pageCount": pictures.page_count}
         return {**output, "_vision": {**seen, **({"degraded": "; ".join(remarks)} if remarks else {})}}
 
