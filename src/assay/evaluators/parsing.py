@@ -1,7 +1,7 @@
 """When an `evaluators.yaml` is valid: everything that is wrong with it, found in one pass."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from math import fsum
 from typing import Any, Literal
@@ -112,7 +112,7 @@ def _check_name(name: JsonValue, path: Path, first_lines: dict[str, int], findin
 def _entry(raw: dict[str, JsonValue], path: Path, findings: Findings) -> Entry | None:
     evaluator_type = _type(raw.get("type"), (*path, "type"), findings)
     config = raw.get("config")
-    inner = {field.alias or name for name, field in (evaluator_type or Evaluator).model_fields.items()}
+    inner = _keys(evaluator_type or Evaluator)
     for key in [key for key in raw if key not in _EntryShape.model_fields]:
         hint = "Write it under `config`." if key in inner else did_you_mean(key, _EntryShape.model_fields)
         findings.report((*path, key), f"An evaluator has no key {key!r}.", YamlCode.UNKNOWN_KEY, hint=hint)
@@ -148,9 +148,16 @@ def _evaluator(
     evaluator = conforming(evaluator_type, config, path, findings)
     if evaluator is None:
         return None
+    keys = _keys(evaluator_type)
     for where, message, code in evaluator.problems():
-        findings.report((*path, *existing_path(config, where)), message, code)
+        # A key that is missing is still named.
+        inner = existing_path(config, where) or ((where,) if where in keys else ())
+        findings.report((*path, *inner), message, code)
     return evaluator
+
+
+def _keys(evaluator_type: type[Evaluator]) -> Container[str]:
+    return {field.alias or name for name, field in evaluator_type.model_fields.items()}
 
 
 def _threshold(written: float | None, entries: Sequence[Entry]) -> float:
