@@ -13,6 +13,7 @@ import pytest
 from assay import access, datasets, db, files
 from assay.ids import new_id
 
+
 @dataclass
 class Shelf:
     """One automation's dataset, and everything it takes to change it."""
@@ -116,7 +117,20 @@ def blobs(tmp_path_factory: pytest.TempPathFactory) -> files.Blobs:
 @pytest.fixture
 async def shelf(database: db.Database, blobs: files.Blobs, ownership: tuple[access.Organization, access.User]) -> Shelf:
     """A new automation without examples."""
-    organization, user = ownership
+    return await _new_shelf(database, blobs, *ownership)
+
+
+@pytest.fixture
+async def other_shelf(
+    database: db.Database, blobs: files.Blobs, ownership: tuple[access.Organization, access.User]
+) -> Shelf:
+    """Another one."""
+    return await _new_shelf(database, blobs, *ownership)
+
+
+async def _new_shelf(
+    database: db.Database, blobs: files.Blobs, organization: access.Organization, user: access.User
+) -> Shelf:
     caller = access.Caller(
         organization_id=organization.id,
         organization_slug=organization.slug,
