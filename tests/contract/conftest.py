@@ -1,14 +1,25 @@
 """A served API with something of everything in it, and a second organization that has none of it."""
 
+import json
 from collections.abc import Generator, Mapping
 from typing import Any
 
 import httpx
 import pytest
 from tests.acceptance import serving
+from tests.datasets.conftest import packed
 
 from assay import db
 from assay.settings import Settings
+
+PATH = "output/note/note.txt"
+"""Of a run's artifact, and of an example's files of both kinds."""
+EXAMPLE = {
+    "examples/first/input.json": {"name": "x", "document": {"$file": f"input/{PATH}"}},
+    f"examples/first/input/{PATH}": b"kept",
+    "examples/first/expected.json": {"note": {"$file": f"expected/{PATH}"}},
+    f"examples/first/expected/{PATH}": b"kept",
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +60,18 @@ def world(http: httpx.Client) -> Mapping[str, Any]:
     key = http.post("/keys", json={"name": "spare"}).json()
     nowhere = {"name": "spare", "baseUrl": "http://127.0.0.1:9/v1", "models": ["tiny"]}
     provider = http.post("/providers", json=nowhere).json()
+    imported = {"file": ("dataset.zip", packed(EXAMPLE))}
+    assert http.post("/automations/workflows.echo/dataset/import", files=imported).json()["created"] == 1
+    followed = http.post("/automations/workflows.echo/experiments/stream").text
+    experiment = json.loads(followed.splitlines()[-1])["experiment"]
     return {
         "automation_id": pushed["automation"]["id"],
         "version_id": pushed["version"]["id"],
         "run_id": run["id"],
         "other_id": other["id"],
-        "path": "output/note/note.txt",
+        "example_id": http.get("/automations/workflows.echo/examples/first").json()["id"],
+        "experiment_id": experiment["id"],
+        "path": PATH,
         "file_id": file["id"],
         "key_id": key["id"],
         "provider_id": provider["id"],

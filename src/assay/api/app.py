@@ -7,8 +7,10 @@ from fastapi import FastAPI
 
 from assay.api import (
     automations,
+    datasets,
     errors,
     evaluators,
+    examples,
     experiments,
     files,
     health,
@@ -25,6 +27,8 @@ ROUTERS = (
     starting.router,
     runs.router,
     automations.router,
+    datasets.router,
+    examples.router,
     evaluators.router,
     experiments.router,
     files.router,

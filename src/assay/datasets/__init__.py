@@ -1,5 +1,6 @@
 """Datasets: examples with their files, the revisions they go through, and archives of them."""
 
+from assay.datasets.archive_examining import Examination, archived_examples, examine_archive, examine_import
 from assay.datasets.archive_import import import_archive
 from assay.datasets.archive_writing import export_archive, referenced_files
 from assay.datasets.changes import create_example, delete_example, update_example, upsert_by_name
@@ -18,6 +19,7 @@ from assay.datasets.errors import (
 from assay.datasets.example_files import add_files, file_of, remove_file, rename_file
 from assay.datasets.model import (
     AppendResult,
+    Content,
     ExampleFile,
     ExampleVersion,
     FileUpload,
@@ -38,12 +40,16 @@ from assay.datasets.reading import (
     version_of,
 )
 from assay.datasets.run_form import run_input
+from assay.datasets.zip_guard import MAX_ARCHIVE
 
 __all__ = [
+    "MAX_ARCHIVE",
     "AppendResult",
     "ArchiveIssue",
     "ArchiveTooLargeError",
+    "Content",
     "DatasetFullError",
+    "Examination",
     "ExampleFile",
     "ExampleFileExistsError",
     "ExampleFileNotFoundError",
@@ -59,10 +65,13 @@ __all__ = [
     "Revision",
     "RevisionNotFoundError",
     "add_files",
+    "archived_examples",
     "count",
     "create_example",
     "current_revision",
     "delete_example",
+    "examine_archive",
+    "examine_import",
     "examples_at",
     "export_archive",
     "file_of",

@@ -138,7 +138,8 @@ class _Importing:
         skipped = sorted({example.name for example in self.planned} - {example.name for example in fresh})
         detail = {"created": self.created, "skipped": len(skipped)}
         await self.draft.finish("dataset.appended", self.draft.automation_id, detail)
-        return AppendResult(self.created, self.expected_set, len(skipped), self._warnings(skipped))
+        legacy = sum(example.layout == "legacy" for example in self.planned)
+        return AppendResult(self.created, self.expected_set, len(skipped), append_warnings(skipped, legacy))
 
     async def replace(self) -> ReplaceResult:
         known = await self._read_known()
@@ -164,25 +165,26 @@ class _Importing:
             contents = [replace(content, files=self.kept[content.name]) for content in contents]
             await self.draft.put([(self._known.get(content.name), content) for content in contents])
             self.created += len(contents)
-            self.expected_set += sum(_expects(content) for content in contents)
+            self.expected_set += sum(expects(content) for content in contents)
 
-    def _warnings(self, skipped: Sequence[str]) -> list[Issue]:
-        issues = [
-            Issue(
-                f"{FOLDER}/{name}",
-                "The dataset has an example of this name; it stays.",
-                ArchiveIssue.NAME_EXISTS,
-                "warning",
-            )
-            for name in skipped[:MAX_ISSUES]
-        ]
-        if len(skipped) > MAX_ISSUES:
-            issues.append(Issue("file", f"… and {len(skipped) - MAX_ISSUES:,} more.", ArchiveIssue.MORE, "warning"))
-        legacy = sum(example.layout == "legacy" for example in self.planned)
-        if legacy:
-            message = f"{legacy:,} of the examples are in the legacy layout; an export has the canonical one."
-            issues.append(Issue("file", message, ArchiveIssue.LEGACY, "warning"))
-        return issues
+
+def append_warnings(skipped: Sequence[str], legacy: int) -> list[Issue]:
+    """Return what to say of the examples that are passed over, and of how many are in the legacy layout."""
+    issues = [
+        Issue(
+            f"{FOLDER}/{name}",
+            "The dataset has an example of this name; it stays.",
+            ArchiveIssue.NAME_EXISTS,
+            "warning",
+        )
+        for name in skipped[:MAX_ISSUES]
+    ]
+    if len(skipped) > MAX_ISSUES:
+        issues.append(Issue("file", f"… and {len(skipped) - MAX_ISSUES:,} more.", ArchiveIssue.MORE, "warning"))
+    if legacy:
+        message = f"{legacy:,} of the examples are in the legacy layout; an export has the canonical one."
+        issues.append(Issue("file", message, ArchiveIssue.LEGACY, "warning"))
+    return issues
 
 
 def _next_contents(archive: ZipFile, examples: Sequence[PlannedExample]) -> list[Content]:
@@ -198,5 +200,6 @@ def _next_contents(archive: ZipFile, examples: Sequence[PlannedExample]) -> list
     return contents
 
 
-def _expects(content: Content) -> bool:
+def expects(content: Content) -> bool:
+    """Tell whether an example says what should come out."""
     return content.expected is not None or content.expected_error is not None

@@ -23,7 +23,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}")
 _ERROR_KEYS = ("code", "messageContains", "step")
 # What an example read from the API holds besides; sent back, it means nothing.
 _READ_ONLY = {
-    *("id", "automationId", "automationType", "expectedFiles", "latestRunId"),
+    *("id", "automationId", "automationType", "inputFiles", "expectedFiles", "latestRunId"),
     *("createdAt", "updatedAt", "promotedRunId", "gradedHash"),
 }
 

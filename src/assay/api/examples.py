@@ -1,0 +1,322 @@
+"""The examples of a dataset, one by one, and the files that go into each and are expected out of it."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any, cast
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from starlette.responses import Response, StreamingResponse
+
+from assay import access, automations, datasets, files
+from assay.api import parameters
+from assay.api.bodies import checked, read_json
+from assay.api.callers import PREFIXES, Authorized, Here, Server
+from assay.api.errors import JsonResponse
+from assay.api.multipart import MalformedMultipartError, open_form
+from assay.clock import iso
+from assay.errors import InvalidValueError
+
+router = APIRouter(tags=["datasets"])
+
+MAX_PAGE = 100
+_OCTETS = "application/octet-stream"
+
+
+class ExampleBody(BaseModel):
+    """What an example holds. `datasets` checks it, and says everything that is wrong with it at once."""
+
+    name: str | None = Field(
+        default=None,
+        description="1 to 128 lower-case letters, digits, dashes, underscores; null or left out: `example-<n>`.",
+    )
+    input: dict[str, JsonValue] | None = Field(
+        default=None, description='A value for each input; files as {"$file": "input/contract.pdf"}.'
+    )
+    expected: JsonValue = Field(
+        default=None, description='The expected output, or {"$error": {code?, messageContains?, step?}}; null: neither.'
+    )
+    metadata: dict[str, JsonValue] | None = Field(default=None, description="What you want to find it by.")
+    annotation: str | None = Field(default=None, description="Why it is there; up to 2,000 characters.")
+    row_order: int | None = Field(default=None, alias="rowOrder", description="Where it stands; without one, last.")
+    overrides: dict[str, JsonValue] | None = Field(
+        default=None, description="{steps: {<step>: {…}}}: step results that its runs take as given."
+    )
+
+
+class RenameBody(BaseModel):
+    """Another name for a file."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    new_filename: str = Field(
+        alias="newFilename", max_length=1000, description="Without slashes; the file stays in its folder."
+    )
+
+
+_BODY = {"requestBody": {"content": {"application/json": {"schema": ExampleBody.model_json_schema()}}}}
+_RENAME = {"requestBody": {"content": {"application/json": {"schema": RenameBody.model_json_schema()}}}}
+
+
+@router.get("/automations/{automation_id}/examples")
+async def list_examples(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
+    """List the examples as they are now, by row order, then name; `include=metadata` leaves input and expected out."""
+    parameters.only(request, {"limit", "offset", "include"})
+    limit = parameters.number(request, "limit", default=50, least=1, most=MAX_PAGE)
+    offset = parameters.number(request, "offset", default=0, least=0, most=parameters.MAX_OFFSET)
+    payloads = "metadata" not in parameters.values(request, "include", ("full", "metadata"))
+    async with server.database.transaction() as tx:
+        automation = await automations.get(tx, caller.organization_id, automation_id)
+        page, total = await datasets.list_examples(
+            tx, caller.organization_id, automation.id, limit=limit, offset=offset, payloads=payloads
+        )
+    data = [_example(automation, one, payloads=payloads) for one in page]
+    return JsonResponse({"data": data, "total": total, "limit": limit, "offset": offset})
+
+
+@router.post("/automations/{automation_id}/examples", status_code=201, openapi_extra=_BODY)
+async def create_example(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
+    """Add an example; its files are uploaded afterwards, so references are checked when it runs."""
+    automation = await _automation(automation_id, caller, server)
+    values = await _values(request, server)
+    async with server.database.transaction() as tx:
+        made = await datasets.create_example(tx, caller, automation.id, values)
+    return JsonResponse(_example(automation, made), 201)
+
+
+@router.get("/automations/{automation_id}/examples/{example_id}")
+async def get_example(automation_id: str, example_id: str, caller: Authorized, server: Here) -> Response:
+    """Read an example, by its id or name."""
+    automation, found = await _find(automation_id, example_id, caller, server)
+    return JsonResponse(_example(automation, found))
+
+
+@router.patch("/automations/{automation_id}/examples/{example_id}", openapi_extra=_BODY)
+async def update_example(
+    request: Request, automation_id: str, example_id: str, caller: Authorized, server: Here
+) -> Response:
+    """Change an example: what is left out stays, null clears."""
+    automation, _ = await _find(automation_id, example_id, caller, server)
+    values = await _values(request, server)
+    async with server.database.transaction() as tx:
+        changed = await datasets.update_example(tx, caller, automation.id, example_id, values)
+    return JsonResponse(_example(automation, changed))
+
+
+@router.delete("/automations/{automation_id}/examples/{example_id}")
+async def delete_example(automation_id: str, example_id: str, caller: Authorized, server: Here) -> Response:
+    """Take an example out of the dataset, and say what it was; its runs stay, earlier revisions keep it."""
+    async with server.database.transaction() as tx:
+        automation = await automations.get(tx, caller.organization_id, automation_id)
+        gone = await datasets.delete_example(tx, caller, automation.id, example_id)
+    return JsonResponse(_example(automation, gone))
+
+
+@router.get("/automations/{automation_id}/examples/{example_id}/input")
+async def list_input_files(automation_id: str, example_id: str, caller: Authorized, server: Here) -> Response:
+    """List the paths of an example's input files, below its folder `input/`."""
+    return await _list_files(automation_id, example_id, "input", caller, server)
+
+
+@router.post("/automations/{automation_id}/examples/{example_id}/input", status_code=201)
+async def upload_input_files(
+    request: Request, automation_id: str, example_id: str, caller: Authorized, server: Here
+) -> Response:
+    """Add input files: multipart, a part `file` for each. One of the same name is replaced."""
+    return await _upload(request, automation_id, example_id, "input", caller, server)
+
+
+@router.get("/automations/{automation_id}/examples/{example_id}/input/{path:path}")
+async def get_input_file(automation_id: str, example_id: str, path: str, caller: Authorized, server: Here) -> Response:
+    """Send one input file."""
+    return await _download(automation_id, example_id, "input", path, caller, server)
+
+
+@router.patch("/automations/{automation_id}/examples/{example_id}/input/{path:path}", openapi_extra=_RENAME)
+async def rename_input_file(
+    request: Request, automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
+) -> Response:
+    """Give an input file another name in its folder; what refers to it in the example follows."""
+    return await _rename(request, automation_id, example_id, "input", path, caller, server)
+
+
+@router.delete("/automations/{automation_id}/examples/{example_id}/input/{path:path}")
+async def delete_input_file(
+    automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
+) -> Response:
+    """Take an input file out of an example; earlier revisions keep it."""
+    return await _delete_file(automation_id, example_id, "input", path, caller, server)
+
+
+@router.get("/automations/{automation_id}/examples/{example_id}/expected")
+async def list_expected_files(automation_id: str, example_id: str, caller: Authorized, server: Here) -> Response:
+    """List the paths of an example's expected files, below its folder `expected/`."""
+    return await _list_files(automation_id, example_id, "expected", caller, server)
+
+
+@router.post("/automations/{automation_id}/examples/{example_id}/expected", status_code=201)
+async def upload_expected_files(
+    request: Request, automation_id: str, example_id: str, caller: Authorized, server: Here
+) -> Response:
+    """Add expected files, as input files are added; an example that expects an error has none."""
+    return await _upload(request, automation_id, example_id, "expected", caller, server)
+
+
+@router.get("/automations/{automation_id}/examples/{example_id}/expected/{path:path}")
+async def get_expected_file(
+    automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
+) -> Response:
+    """Send one expected file."""
+    return await _download(automation_id, example_id, "expected", path, caller, server)
+
+
+@router.patch("/automations/{automation_id}/examples/{example_id}/expected/{path:path}", openapi_extra=_RENAME)
+async def rename_expected_file(
+    request: Request, automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
+) -> Response:
+    """Give an expected file another name in its folder; what refers to it in the example follows."""
+    return await _rename(request, automation_id, example_id, "expected", path, caller, server)
+
+
+@router.delete("/automations/{automation_id}/examples/{example_id}/expected/{path:path}")
+async def delete_expected_file(
+    automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
+) -> Response:
+    """Take an expected file out of an example; earlier revisions keep it."""
+    return await _delete_file(automation_id, example_id, "expected", path, caller, server)
+
+
+async def _automation(automation_id: str, caller: access.Caller, server: Server) -> automations.Automation:
+    async with server.database.transaction() as tx:
+        return await automations.get(tx, caller.organization_id, automation_id)
+
+
+async def _find(
+    automation_id: str, example_id: str, caller: access.Caller, server: Server
+) -> tuple[automations.Automation, datasets.ExampleVersion]:
+    async with server.database.transaction() as tx:
+        automation = await automations.get(tx, caller.organization_id, automation_id)
+        return automation, await datasets.get_example(tx, caller.organization_id, automation.id, example_id)
+
+
+async def _values(request: Request, server: Server) -> Mapping[str, JsonValue]:
+    body: Any = await read_json(request, server.settings.max_json_bytes)
+    if not isinstance(body, dict):
+        message = "An example is a JSON object."
+        raise InvalidValueError(message)
+    return cast("Mapping[str, JsonValue]", body)
+
+
+async def _list_files(
+    automation_id: str, example_id: str, folder: datasets.Folder, caller: access.Caller, server: Server
+) -> Response:
+    _, found = await _find(automation_id, example_id, caller, server)
+    return JsonResponse({"files": [_below(file) for file in found.files if file.folder == folder]})
+
+
+async def _upload(
+    request: Request,
+    automation_id: str,
+    example_id: str,
+    folder: datasets.Folder,
+    caller: access.Caller,
+    server: Server,
+) -> Response:
+    automation, _ = await _find(automation_id, example_id, caller, server)
+    async with open_form(request, server.blobs, server.settings.max_body_bytes) as form:
+        if not form.files or any(part.name != "file" for part in form.files):
+            message = "Send one or more files, each as a part `file`."
+            raise MalformedMultipartError(message, field="file")
+        uploads = [datasets.FileUpload(part.filename, part.content_type, part.spool) for part in form.files]
+        async with server.database.transaction() as tx:
+            _, added = await datasets.add_files(tx, server.blobs, caller, automation.id, example_id, folder, uploads)
+    return JsonResponse({"uploaded": [_below(file) for file in added]}, 201)
+
+
+async def _download(
+    automation_id: str, example_id: str, folder: datasets.Folder, path: str, caller: access.Caller, server: Server
+) -> Response:
+    _, found = await _find(automation_id, example_id, caller, server)
+    file = datasets.file_of(found, folder, path)
+    headers = files.download_headers(PurePosixPath(file.path).name, _OCTETS)
+    return StreamingResponse(
+        await server.blobs.stream(file.sha256), headers={**headers, "Content-Length": str(file.size)}
+    )
+
+
+async def _rename(
+    request: Request,
+    automation_id: str,
+    example_id: str,
+    folder: datasets.Folder,
+    path: str,
+    caller: access.Caller,
+    server: Server,
+) -> Response:
+    automation, found = await _find(automation_id, example_id, caller, server)
+    datasets.file_of(found, folder, path)
+    body = checked(RenameBody, await read_json(request, server.settings.max_json_bytes))
+    async with server.database.transaction() as tx:
+        _, renamed = await datasets.rename_file(
+            tx, caller, automation.id, example_id, folder, path, filename=body.new_filename
+        )
+    return JsonResponse({"ok": True, "filename": PurePosixPath(renamed.path).name, "path": _below(renamed)})
+
+
+async def _delete_file(
+    automation_id: str, example_id: str, folder: datasets.Folder, path: str, caller: access.Caller, server: Server
+) -> Response:
+    async with server.database.transaction() as tx:
+        automation = await automations.get(tx, caller.organization_id, automation_id)
+        await datasets.remove_file(tx, caller, automation.id, example_id, folder, path)
+    return JsonResponse({"deleted": True})
+
+
+def _example(
+    automation: automations.Automation, found: datasets.ExampleVersion, *, payloads: bool = True
+) -> Mapping[str, Any]:
+    referred = {file.path for file in datasets.referenced_files(found)} if payloads else None
+    folders: dict[str, list[Mapping[str, Any]]] = {"input": [], "expected": []}
+    for file in found.files:
+        folders[file.folder].append(_file(automation, found, file, referred))
+    return {
+        "id": found.example_id,
+        "name": found.name,
+        "automationId": automation.id,
+        "automationType": automation.kind,
+        "input": found.input,
+        "expected": found.stated_expectation,
+        "inputFiles": folders["input"],
+        "expectedFiles": folders["expected"],
+        "metadata": found.metadata,
+        "annotation": found.annotation,
+        "rowOrder": found.row_order,
+        "overrides": found.overrides,
+        "latestRunId": found.latest_run_id,
+        "promotedRunId": found.promoted_run_id,
+        "gradedHash": found.graded_hash,
+        "createdAt": iso(found.created_at),
+        "updatedAt": None if found.updated_at is None else iso(found.updated_at),
+    }
+
+
+def _file(
+    automation: automations.Automation,
+    example: datasets.ExampleVersion,
+    file: datasets.ExampleFile,
+    referred: set[str] | None,
+) -> Mapping[str, Any]:
+    body = {
+        "name": _below(file),
+        "url": f"{PREFIXES[0]}/automations/{automation.id}/examples/{example.example_id}/{quote(file.path)}",
+        "size": file.size,
+        "sha256": file.sha256,
+        "contentType": file.content_type,
+    }
+    # Where the JSON was not read, nobody knows.
+    return body if referred is None else {**body, "referenced": file.path in referred}
+
+
+def _below(file: datasets.ExampleFile) -> str:
+    return file.path.removeprefix(f"{file.folder}/")
