@@ -22,7 +22,7 @@ class Evaluators:
         Raises:
             InvalidRequestError: the text is not valid; `issues` lists everything that is wrong.
         """
-        return self._transport.request("PUT", _path(automation), body={"yaml": yaml}, repeatable=True)
+        return self._transport.request("PUT", _path(automation), body={"yaml": yaml})
 
     def types(self) -> list[dict[str, Any]]:
         """Return the types of evaluators, each with the JSON Schema of its configuration."""

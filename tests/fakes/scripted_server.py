@@ -75,7 +75,7 @@ def scripted_server() -> Generator[Script]:
         def log_request(self, code: object = "-", size: object = "-") -> None:
             del code, size
 
-    for method in ("GET", "POST", "PATCH", "DELETE"):
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         setattr(Handler, f"do_{method}", Handler._handle)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
