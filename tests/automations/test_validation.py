@@ -571,3 +571,14 @@ def test_a_part_of_a_schema_that_refers_elsewhere_is_left_open() -> None:
     schema = definition_of(EXTRACT + output).output_schema
     assert schema is not None
     assert schema["properties"] == {"a": {"type": "number"}, "b": {}, "c": {}}
+
+
+def test_a_hint_is_left_out_where_looking_for_it_would_take_long() -> None:
+    def hint(inputs: int, name: str) -> str | None:
+        declared = ", ".join(f"{{name: amount{number}, type: string}}" for number in range(inputs))
+        text = HEAD + STEP + f"inputs: [{declared}]\noutput: '{{{{ input.{name} }}}}'\n"
+        return parse_workflow(text).issues[0].hint
+
+    assert "'amount1'" in (hint(10, "amont1") or "")
+    assert hint(1000, "amont1") == "Declare it under inputs."
+    assert hint(10, "amount1" * 20) == "Declare it under inputs."

@@ -1,5 +1,6 @@
 """`transform.script`: computes a value by a function that the workflow brings along."""
 
+import asyncio
 import keyword
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -152,7 +153,7 @@ output:
         except (sandbox.ScriptError, sandbox.SandboxUnavailableError) as error:
             category = _CATEGORIES.get(error.code, "validation")
             raise StepError(error.code, error.message, category=category, hint=error.hint) from error
-        self._check(output)
+        await asyncio.to_thread(self._check, output)
         return output
 
     def _limits(self) -> sandbox.ScriptLimits:
@@ -181,13 +182,13 @@ output:
         schema = _signature(self.language, self.function).return_schema
         if schema is None:
             return
-        error = next(iter(jsonschema_rs.validator_for(dict(schema)).iter_errors(output)), None)
-        if error is not None:
+        try:
+            jsonschema_rs.validator_for(dict(schema)).validate(output)
+        except jsonschema_rs.ValidationError as error:
             place = "".join(f"[{part!r}]" for part in error.instance_path)
             message = f"The script did not return what its annotation promises: {error.message[:500]}"
-            raise StepError(
-                "script_result_invalid", f"{message} (at result{place})." if place else message, category="validation"
-            )
+            shown = f"{message} (at result{place})." if place else message
+            raise StepError("script_result_invalid", shown, category="validation") from error
 
 
 @lru_cache(maxsize=64)
