@@ -104,6 +104,12 @@ class Claim:
     metadata: JsonValue
     batch_id: str | None = None
     example_id: str | None = None
+    trigger_type: str = "api"
+    input_size: int = 0
+    """Characters of the input's JSON."""
+    file_type: str | None = None
+    """Media type of the first input file by path; None without files."""
+    file_size: int = 0
     recorded: Mapping[str, StepRecord] = field(default_factory=dict[str, StepRecord])
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
 

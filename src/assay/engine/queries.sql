@@ -19,11 +19,15 @@ WITH before AS (
     WHERE runs.id = before.id AND before.status IN ('pending', 'running', 'waiting')
     RETURNING runs.id, runs.organization_id, runs.automation_id, runs.kind, runs.version_id, runs.mode,
               runs.created_at, runs.started_at, runs.cancel_requested_at, runs.delivery, runs.lost_deliveries,
-              runs.batch_id, runs.example_id,
+              runs.batch_id, runs.example_id, runs.trigger_type,
               before.status = 'running' AS was_lost, before.alone AS was_alone
 )
-SELECT claimed.*, run_inputs.input, run_inputs.overrides, run_inputs.metadata
-FROM claimed JOIN run_inputs ON run_inputs.run_id = claimed.id;
+SELECT claimed.*, run_inputs.input, run_inputs.overrides, run_inputs.metadata,
+       first_file.content_type AS file_type, first_file.size AS file_size
+FROM claimed JOIN run_inputs ON run_inputs.run_id = claimed.id
+LEFT JOIN LATERAL (
+    SELECT content_type, size FROM run_artifacts WHERE run_id = claimed.id AND role = 'input' ORDER BY path LIMIT 1
+) AS first_file ON true;
 
 -- name: recorded_steps
 -- What earlier deliveries of the run committed.

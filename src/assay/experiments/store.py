@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pydantic import JsonValue
 
-from assay import db, jsontext
+from assay import db, jsontext, runs
 from assay.evaluators import GradedFile
 from assay.experiments.model import Counts, Experiment, ExperimentRun, Graded, RunVerdict, Score
 
@@ -135,6 +135,19 @@ INSERT INTO example_results (experiment_id, organization_id, automation_id, vers
 SELECT $1, $2, $3, $4, $5, row.*, clock_timestamp() FROM json_to_recordset($6::json) AS row (example_id text,
     example_version_id text, example_name text, graded_hash text, verdict text, passes int, fails int, errors int,
     score double precision, scores json)
+"""
+
+_EXAMPLE_FEATURES = """
+SELECT v.name, v.metadata, latest.features::text AS features, promoted.features::text AS promoted_features
+FROM example_versions v JOIN examples e ON e.id = v.example_id
+LEFT JOIN LATERAL (
+    SELECT result.features FROM example_runs er JOIN run_results result ON result.run_id = er.run_id
+    WHERE er.organization_id = $1 AND er.example_id = v.example_id AND result.features IS NOT NULL
+    ORDER BY er.run_id DESC LIMIT 1
+) AS latest ON true
+LEFT JOIN run_results promoted ON promoted.run_id = e.promoted_run_id AND promoted.organization_id = $1
+WHERE v.organization_id = $1 AND v.automation_id = $2 AND v.to_revision IS NULL
+ORDER BY coalesce(v.row_order, 2147483647), v.name
 """
 
 _FINISH = """
@@ -454,7 +467,24 @@ async def counts_of(tx: db.Transaction, experiment_id: str) -> Counts:
     return _no_counts() if row is None else _counts(row)
 
 
+async def example_features(
+    tx: db.Transaction, organization_id: str, automation_id: str
+) -> list[tuple[str, runs.Features | None]]:
+    """Read what each example of the dataset is like, in its order: (name, features); None where that is not known."""
+    rows = await tx.fetch(_EXAMPLE_FEATURES, organization_id, automation_id)
+    return [(row["name"], _example_features(row)) for row in rows]
+
+
 # --- rows to values
+
+
+def _example_features(row: db.Row) -> runs.Features | None:
+    promoted = None if row["promoted_features"] is None else runs.Features.load(row["promoted_features"])
+    latest = promoted if row["features"] is None else runs.Features.load(row["features"])
+    if latest is None:
+        return None
+    source = runs.source_in(jsontext.load(row["metadata"])) or (promoted and promoted.source)
+    return replace(latest, source=source)
 
 
 async def _with_counts(tx: db.Transaction, rows: Sequence[db.Row]) -> list[Experiment]:

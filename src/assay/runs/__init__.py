@@ -14,6 +14,7 @@ from assay.runs.errors import (
     RunNotFoundError,
 )
 from assay.runs.execution import Executor
+from assay.runs.features import FeatureGroup, Features, source_in
 from assay.runs.input_files import InvalidFileReferenceError, Upload
 from assay.runs.listing import list_runs
 from assay.runs.model import (
@@ -33,7 +34,7 @@ from assay.runs.model import (
 from assay.runs.rerunning import rerun, run_to_repeat
 from assay.runs.starting import IdempotencyKey, StartRequest, check_trigger, new_run_id, replayed, start
 from assay.runs.step_context import Ended, Grader, Sampler, Services
-from assay.runs.store import count_in_flight, forget_old_idempotency_keys, get, get_input
+from assay.runs.store import count_in_flight, feature_groups, forget_old_idempotency_keys, get, get_input
 from assay.runs.timeline import Event, timeline
 from assay.runs.workflow_execution import TimeLimits
 
@@ -48,6 +49,8 @@ __all__ = [
     "ExampleStart",
     "Executor",
     "Failure",
+    "FeatureGroup",
+    "Features",
     "Grader",
     "IdempotencyConflictError",
     "IdempotencyKey",
@@ -78,6 +81,7 @@ __all__ = [
     "delete_expired",
     "delete_run",
     "differences",
+    "feature_groups",
     "forget_old_idempotency_keys",
     "get",
     "get_input",
@@ -87,6 +91,7 @@ __all__ = [
     "rerun",
     "run_to_repeat",
     "sample_rank",
+    "source_in",
     "start",
     "timeline",
 ]

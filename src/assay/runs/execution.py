@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from assay import automations, engine
 from assay.errors import AssayError
+from assay.runs.features import DocumentSeen, features_of
 from assay.runs.step_context import Services
 from assay.runs.workflow_execution import TimeLimits, WorkflowExecution
 
@@ -22,16 +23,18 @@ class Executor:
         Raises:
             SupersededError: another worker holds the run now.
         """
-        outcome = await self._executed(claim, journal)
+        seen = DocumentSeen()
+        outcome = await self._executed(claim, journal, seen)
         if isinstance(outcome, engine.Suspended):
             return outcome
+        outcome = dataclasses.replace(outcome, features=features_of(claim, seen).dump())
         if claim.example_id is not None and self.services.grader is not None:
             return dataclasses.replace(outcome, attachment=await self.services.grader(claim, outcome))
         if claim.mode != "eval" and self.services.sampler is not None:
             return dataclasses.replace(outcome, draw=await self.services.sampler(claim, outcome))
         return outcome
 
-    async def _executed(self, claim: engine.Claim, journal: engine.Journal) -> engine.Outcome:
+    async def _executed(self, claim: engine.Claim, journal: engine.Journal, seen: DocumentSeen) -> engine.Outcome:
         if claim.kind != "workflow":
             return engine.Failed("kind_unknown", f"This server cannot run automations of the kind {claim.kind!r}.")
         try:
@@ -40,4 +43,4 @@ class Executor:
             )
         except AssayError as error:
             return engine.Failed(error.code, error.message, category="validation")
-        return await WorkflowExecution(definition, claim, journal, self.services, self.limits).run()
+        return await WorkflowExecution(definition, claim, journal, self.services, self.limits, seen).run()

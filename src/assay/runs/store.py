@@ -6,6 +6,7 @@ from datetime import datetime
 
 from assay import db, engine, jsontext
 from assay.files import Artifact
+from assay.runs.features import FeatureGroup, Features
 from assay.runs.model import (
     BatchRun,
     Chosen,
@@ -241,6 +242,43 @@ async def delete(tx: db.Transaction, organization_id: str, run_id: str) -> Seque
     """Remove a run and all its rows; return the hashes its artifacts had, None if there is no such run."""
     row = await tx.fetch_one(_DELETE, run_id, organization_id)
     return None if row is None else row["hashes"] or []
+
+
+# --- features
+
+_FEATURE_GROUPS = """
+WITH newest AS (
+    SELECT id, created_at FROM runs
+    WHERE organization_id = $1 AND automation_id = $2 AND outcome IS NOT NULL AND mode = 'live'
+      AND ($3::timestamptz IS NULL OR created_at >= $3) AND ($4::timestamptz IS NULL OR created_at < $4)
+    ORDER BY created_at DESC, id DESC LIMIT $5
+)
+SELECT result.features::text AS features, count(*) AS runs,
+       (array_agg(newest.id ORDER BY newest.created_at DESC, newest.id DESC))[:$6] AS run_ids
+FROM newest LEFT JOIN run_results result ON result.run_id = newest.id
+GROUP BY 1 ORDER BY 2 DESC, 1
+"""
+
+
+async def feature_groups(
+    tx: db.Transaction,
+    organization_id: str,
+    automation_id: str,
+    *,
+    created_from: datetime | None,
+    created_to: datetime | None,
+    limit: int,
+    run_ids: int,
+) -> list[FeatureGroup]:
+    """Count the newest `limit` ended live runs by their features, the largest group first, each with its newest runs.
+
+    `created_to` itself is left out.
+    """
+    rows = await tx.fetch(_FEATURE_GROUPS, organization_id, automation_id, created_from, created_to, limit, run_ids)
+    return [
+        FeatureGroup(None if row["features"] is None else Features.load(row["features"]), row["runs"], row["run_ids"])
+        for row in rows
+    ]
 
 
 # --- lists

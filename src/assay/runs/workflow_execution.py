@@ -15,6 +15,7 @@ from assay import access, automations, clock, engine, expressions, files, jsonte
 from assay.errors import AssayError, ErrorKind
 from assay.outgoing import Outgoing
 from assay.runs.children import MAX_CALLS, checked_input, refuse_call, with_files
+from assay.runs.features import DocumentSeen
 from assay.runs.overrides import OverrideMode, merged, override_mode
 from assay.runs.payload_limits import check_config, check_held, output_text, traced
 from assay.runs.retrying import PASSING_CATEGORIES, Decision, decide
@@ -99,6 +100,7 @@ class WorkflowExecution:
     journal: engine.Journal
     services: Services
     limits: TimeLimits
+    seen: DocumentSeen = field(default_factory=DocumentSeen)
     _order: int = 0
     _usage: dict[str, float] = field(default_factory=dict[str, float])
     _current: _Attempt | None = None
@@ -192,6 +194,7 @@ class WorkflowExecution:
                 ran, output = await self._run_step(spec, place)
             place.steps_seen()[spec.name] = {"output": output, "status": "success" if ran else "skipped"}
             if ran:
+                self.seen.notice(spec.type_name, output)
                 outputs[spec.name] = output
         return steps.BlockResult(outputs)
 
