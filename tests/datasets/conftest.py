@@ -1,9 +1,11 @@
 """A dataset of one automation, and archives to put into it."""
 
+import contextlib
 import io
 import json
+import tracemalloc
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,17 @@ def unpacked(archive: bytes) -> dict[str, Any]:
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         contents = {name: opened.read(name) for name in opened.namelist()}
     return {name: json.loads(content) if name.endswith(".json") else content for name, content in contents.items()}
+
+
+@contextlib.contextmanager
+def measured() -> Generator[Callable[[], int]]:
+    """Yield a function that tells the most bytes Python held more than at the beginning."""
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    found: list[int] = []
+    yield lambda: found[0]
+    found.append(tracemalloc.get_traced_memory()[1] - before)
+    tracemalloc.stop()
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,11 @@
 """What holds for every dataset, however odd, and for every archive, however broken."""
 
-import contextlib
 import random
-import tracemalloc
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.datasets.conftest import Shelf, packed, unpacked
+from tests.datasets.conftest import Shelf, measured, packed, unpacked
 
 from assay import datasets
 from assay.errors import AssayError
@@ -149,14 +147,3 @@ async def test_pages_of_a_large_revision_hold_every_example_once(shelf: Shelf) -
             seen += [example.name for example in page]
             after = page[-1].place
     assert seen == sorted(f"e-{number}" for number in range(many))
-
-
-@contextlib.contextmanager
-def measured() -> Any:
-    """Yield a function that tells the most bytes Python held more than at the beginning."""
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    found: list[int] = []
-    yield lambda: found[0]
-    found.append(tracemalloc.get_traced_memory()[1] - before)
-    tracemalloc.stop()

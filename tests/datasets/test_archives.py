@@ -5,7 +5,7 @@ import zipfile
 from typing import Any
 
 import pytest
-from tests.datasets.conftest import Shelf, packed, unpacked
+from tests.datasets.conftest import Shelf, measured, packed, unpacked
 
 from assay import datasets
 
@@ -337,6 +337,18 @@ async def test_an_entry_that_holds_more_than_it_says_is_refused(shelf: Shelf) ->
     assert await shelf.refused(archive.replace(size, struct.pack("<L", 20))) == [
         ("examples/a/input.json", "damaged_entry")
     ]
+
+
+async def test_an_entry_that_holds_far_more_than_it_says_is_not_unpacked(shelf: Shelf) -> None:
+    much = bytes(200 * 1024**2)
+    for path in ("input.json", "input/f"):
+        entries = example("a", input={"d": {"$file": "input/f"}}, files={"input/f": b"1"})
+        archive = packed({**entries, f"examples/a/{path}": much})
+        archive = archive.replace(struct.pack("<L", len(much)), struct.pack("<L", 20))
+        with measured() as peak:
+            issues = await shelf.refused(archive)
+        assert (f"examples/a/{path}", "damaged_entry") in issues
+        assert peak() < 8 * 1024**2
 
 
 async def test_too_many_entries_are_refused_before_they_are_read(shelf: Shelf) -> None:

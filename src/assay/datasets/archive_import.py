@@ -18,7 +18,7 @@ from assay.datasets.archive_reading import read_example
 from assay.datasets.errors import ArchiveIssue
 from assay.datasets.model import AppendResult, Content, ExampleFile, ImportMode, ReplaceResult
 from assay.datasets.revising import Draft
-from assay.datasets.zip_guard import checked_entries, opened
+from assay.datasets.zip_guard import checked_entries, opened, read_entry
 from assay.errors import Issue
 
 _CHUNK = 256 * 1024
@@ -97,7 +97,7 @@ async def _keep_files(
 
 async def _unpack(archive: ZipFile, info: ZipInfo, spool: files.Spool) -> None:
     if info.file_size <= _CHUNK:
-        await spool.write(await asyncio.to_thread(archive.read, info))
+        await spool.write(await asyncio.to_thread(read_entry, archive, info))
         return
     with archive.open(info) as entry:
         while piece := await asyncio.to_thread(entry.read, _CHUNK):

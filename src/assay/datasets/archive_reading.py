@@ -15,6 +15,7 @@ from assay.datasets.checking import EMPTY, examined
 from assay.datasets.errors import ArchiveIssue
 from assay.datasets.model import Content
 from assay.datasets.references import find_references, named_path
+from assay.datasets.zip_guard import read_entry
 from assay.errors import Issue
 
 _META_KEYS = {"rowOrder", "annotation", "overrides", "metadata"}
@@ -165,7 +166,7 @@ class _Reading:
 
     def _bytes(self, path: str, info: ZipInfo) -> bytes | None:
         with self.findings.damage(self.example.place(path)):
-            return self.archive.read(info)
+            return read_entry(self.archive, info)
         return None
 
     def _wrong(self, path: str, message: str, code: ArchiveIssue) -> None:

@@ -67,6 +67,13 @@ def checked_entries(archive: zipfile.ZipFile, findings: Findings) -> dict[str, z
     return entries
 
 
+def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """Return the bytes of an entry; for a thread. `DAMAGE` is raised if they are not what the archive says."""
+    with archive.open(info) as entry:
+        # Told to read all, zipfile unpacks up to two gigabytes at once and cuts them to the size afterwards.
+        return entry.read(info.file_size)
+
+
 class _Guarded(io.BufferedReader):
     """Refuses to read a central directory that memory should not hold: zipfile asks for all of it at once."""
 
