@@ -12,6 +12,7 @@ from assay.runs.errors import (
     ManualTriggerDisabledError,
     RunNotFinishedError,
     RunNotFoundError,
+    RunUnderReviewError,
 )
 from assay.runs.execution import Executor
 from assay.runs.features import FeatureGroup, Features, source_in
@@ -67,6 +68,7 @@ __all__ = [
     "RunPage",
     "RunStatus",
     "RunSummary",
+    "RunUnderReviewError",
     "Sampler",
     "Services",
     "StartRequest",

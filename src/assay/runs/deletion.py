@@ -2,7 +2,7 @@
 
 from assay import access, db, files
 from assay.runs import store
-from assay.runs.errors import RunNotFinishedError, RunNotFoundError
+from assay.runs.errors import RunNotFinishedError, RunNotFoundError, RunUnderReviewError
 
 RETENTION_BATCH = 500
 
@@ -17,12 +17,15 @@ async def delete_run(
     Raises:
         RunNotFoundError: the organization has no such run.
         RunNotFinishedError: it is still in flight.
+        RunUnderReviewError: its review is open.
     """
     detail = await store.get(tx, organization_id, run_id)
     if detail is None:
         raise RunNotFoundError
     if not detail.summary.status.finished:
         raise RunNotFinishedError
+    if await store.is_under_review(tx, organization_id, run_id):
+        raise RunUnderReviewError
     hashes = await store.delete(tx, organization_id, run_id)
     if hashes is None:
         raise RunNotFoundError

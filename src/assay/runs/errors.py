@@ -34,6 +34,13 @@ class IdempotencyConflictError(ConflictError):
     hint = "Use a fresh key for a new run; send the same body to read the earlier run again."
 
 
+class RunUnderReviewError(ConflictError):
+    """The run's review is open: it stays until the miss is dealt with."""
+
+    code = "run_under_review"
+    hint = "Resolve the review first, or ignore it with a reason."
+
+
 class RunNotFinishedError(ConflictError):
     """The run is still in flight."""
 

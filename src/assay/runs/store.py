@@ -94,6 +94,7 @@ SELECT runs.id, runs.organization_id FROM runs
 JOIN automations ON automations.id = runs.automation_id
 WHERE automations.retention_days IS NOT NULL
   AND runs.organization_id = automations.organization_id AND runs.outcome IS NOT NULL
+  AND runs.review_status IS DISTINCT FROM 'open'                        -- a miss stays until it is dealt with
   AND runs.created_at < now() - make_interval(days => automations.retention_days)  -- an index knows this one
   AND runs.completed_at < now() - make_interval(days => automations.retention_days)
 LIMIT $1
@@ -114,8 +115,23 @@ WITH gone AS (
     DELETE FROM run_events WHERE run_id IN (SELECT id FROM gone)
 ), artifacts AS (
     DELETE FROM run_artifacts WHERE run_id IN (SELECT id FROM gone) RETURNING sha256
+), graded AS (
+    DELETE FROM example_runs WHERE run_id IN (SELECT id FROM gone)
+), scored AS (
+    DELETE FROM scores WHERE run_id IN (SELECT id FROM gone)
+), queued AS (
+    DELETE FROM review_items WHERE run_id IN (SELECT id FROM gone)
+), judged AS (
+    DELETE FROM verdicts WHERE run_id IN (SELECT id FROM gone)
+), before AS (
+    DELETE FROM incumbent_outputs WHERE run_id IN (SELECT id FROM gone)
+), corrected AS (
+    SELECT sha256 FROM feedback_files WHERE run_id IN (SELECT id FROM gone)  -- as they were: the next takes them along
+), reviewed AS (
+    DELETE FROM feedback WHERE run_id IN (SELECT id FROM gone)
 )
-SELECT gone.id, (SELECT array_agg(DISTINCT sha256) FROM artifacts) AS hashes FROM gone
+SELECT gone.id, (SELECT array_agg(sha256) FROM (SELECT sha256 FROM artifacts UNION SELECT sha256 FROM corrected) AS freed)
+    AS hashes FROM gone
 """
 
 
@@ -236,6 +252,12 @@ async def get_input(tx: db.Transaction, organization_id: str, run_id: str) -> Ru
 async def expired(tx: db.Transaction, limit: int) -> Sequence[tuple[str, str]]:
     """Name runs that outlived their automation's retention: (organization id, run id)."""
     return [(row["organization_id"], row["id"]) for row in await tx.fetch(_EXPIRED, limit)]
+
+
+async def is_under_review(tx: db.Transaction, organization_id: str, run_id: str) -> bool:
+    """Tell whether a run's review is open; it cannot be opened until the transaction ends."""
+    sql = "SELECT review_status = 'open' FROM runs WHERE id = $1 AND organization_id = $2 FOR UPDATE"
+    return bool(await tx.fetch_value(sql, run_id, organization_id))
 
 
 async def delete(tx: db.Transaction, organization_id: str, run_id: str) -> Sequence[str] | None:
