@@ -1,3 +1,4 @@
+import asyncio
 import io
 import json
 import struct
@@ -396,3 +397,17 @@ async def test_a_file_may_be_referred_to_twice(shelf: Shelf) -> None:
     reference = {"$file": "input/f.txt"}
     await shelf.load(packed(example("a", input={"x": reference, "y": [reference]}, files={"input/f.txt": b"1"})))
     assert [file.path for file in (await shelf.get("a")).files] == ["input/f.txt"]
+
+
+async def test_imports_and_changes_at_the_same_time_lose_nothing(shelf: Shelf) -> None:
+    first = packed({f"examples/a-{number}/input.json": {} for number in range(40)})
+    second = packed({f"examples/b-{number}/input.json": {} for number in range(40)} | example("a-0", input={"b": 1}))
+    results = await asyncio.gather(
+        shelf.load(first), shelf.load(second), *(shelf.create(name=f"c-{number}") for number in range(5))
+    )
+    assert sum(result.created for result in results if isinstance(result, datasets.AppendResult)) == 80
+    assert len(await shelf.names()) == 85
+    assert await shelf.number() == 7
+    revision = await shelf.revision()
+    assert revision is not None
+    assert revision.examples == 85

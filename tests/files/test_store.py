@@ -1,5 +1,8 @@
+import asyncio
 import io
 import zipfile
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -182,6 +185,39 @@ async def test_a_rerun_takes_over_the_artifacts_of_a_role(database: Database, bl
         assert await files.list_artifacts(tx, ORGANIZATION, RERUN) == copied
     assert taken in copied
     assert {artifact.role for artifact in copied} == {"input"}
+
+
+async def test_a_held_artifact_lends_its_bytes_to_another_row_though_its_run_is_deleted(
+    database: Database, blobs: Blobs
+) -> None:
+    kept = await attach(database, blobs, "held.txt", b"held")
+    async with database.transaction() as tx:
+        held = await files.hold_artifacts(tx, ORGANIZATION, RUN)
+        assert kept.sha256 in {artifact.sha256 for artifact in held}
+
+        async def remove() -> None:
+            async with database.transaction() as other:
+                await other.execute("DELETE FROM run_artifacts WHERE run_id = $1 AND path = $2", RUN, kept.path)
+            await blobs.forget(database, [kept.sha256])
+
+        removing = asyncio.create_task(remove())
+        await files.add_artifacts(tx, ORGANIZATION, RERUN, [replace(kept, path="copy.txt")])
+    await removing
+    async with database.transaction() as tx:
+        remaining = [artifact.path for artifact in await files.list_artifacts(tx, ORGANIZATION, RERUN)]
+    assert "copy.txt" in remaining
+    assert await blobs.read(kept.sha256, 10) == b"held"
+
+
+async def test_many_spools_are_kept_at_once_in_their_order(database: Database, blobs: Blobs) -> None:
+    contents = [b"a", b"b" * 300_000, b"a", b""]
+    async with AsyncExitStack() as stack:
+        spools = [await stack.enter_async_context(blobs.spool(300_000)) for _ in contents]
+        for spool, content in zip(spools, contents, strict=True):
+            await spool.write(content)
+        async with database.transaction() as tx:
+            kept = await blobs.keep_all(tx, spools)
+    assert [await blobs.read(blob.sha256, blob.size) for blob in kept] == contents
 
 
 async def test_a_zip_holds_every_artifact_under_its_path(database: Database, blobs: Blobs) -> None:
