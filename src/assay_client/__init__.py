@@ -8,6 +8,7 @@ with Client(api_key="asy_…") as client:
 from assay_client.automations import Automations, Limits
 from assay_client.beside import FileBesideError, read_beside, write_beside
 from assay_client.client import DEFAULT_BASE_URL, Client
+from assay_client.datasets import Datasets
 from assay_client.errors import (
     ApiError,
     AssayClientError,
@@ -24,6 +25,7 @@ from assay_client.errors import (
     UnexpectedAnswerError,
     WaitTimeoutError,
 )
+from assay_client.examples import Examples
 from assay_client.files import Files
 from assay_client.keys import Keys
 from assay_client.providers import Providers
@@ -38,6 +40,8 @@ __all__ = [
     "Client",
     "ConflictError",
     "ConnectionFailedError",
+    "Datasets",
+    "Examples",
     "FileBesideError",
     "FileSource",
     "Files",

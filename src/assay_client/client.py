@@ -4,7 +4,9 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from assay_client.automations import Automations
+from assay_client.datasets import Datasets
 from assay_client.evaluators import Evaluators
+from assay_client.examples import Examples
 from assay_client.files import Files
 from assay_client.keys import Keys
 from assay_client.outgoing import OutgoingHosts
@@ -38,7 +40,9 @@ class Client:
         """Prepare; nothing is sent yet."""
         self._transport = Transport(base_url, api_key, timeout=timeout, retries=retries, trigger=trigger)
         self.automations = Automations(self._transport)
+        self.datasets = Datasets(self._transport)
         self.evaluators = Evaluators(self._transport)
+        self.examples = Examples(self._transport)
         self.files = Files(self._transport)
         self.keys = Keys(self._transport)
         self.outgoing = OutgoingHosts(self._transport)

@@ -36,11 +36,15 @@ COMMANDS: Mapping[str, Place] = {
     "runs": Place(RUNS, "runs", "app", "Look at runs: list, get, trace, watch, cancel, compare, delete, artifacts."),
     "status": Place(RUNS, "status", "status", "Say which server answers, and as whom."),
     "workflow": Place(
-        WORKFLOWS, "workflows", "app", "Write workflows: validate, push, pull, list, versions, promote, evaluators."
+        WORKFLOWS,
+        "workflows",
+        "app",
+        "Write workflows: validate, push, pull, list, versions, promote, evaluators, dataset.",
     ),
     "automations": Place(WORKFLOWS, "automations", "app", "Look at automations; switch triggers, set limits."),
     "providers": Place(WORKFLOWS, "providers", "app", "Add, list, test and remove model providers."),
     "outgoing": Place(WORKFLOWS, "outgoing", "app", "List, allow and refuse private hosts that runs may reach."),
+    "examples": Place(WORKFLOWS, "examples", "app", "Run single examples of a dataset, and grade them."),
     "evaluators": Place(WORKFLOWS, "evaluators", "app", "Look up the evaluator types that judge runs."),
     "steps": Place(WORKFLOWS, "steps", "app", "Look up the step types that workflows are made of."),
     "serve": Place(

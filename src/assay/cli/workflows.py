@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assay.cli import formats, output, workflow_evaluators
+from assay.cli import datasets, formats, output, workflow_evaluators
 from assay.cli.answers import Json, items
 from assay.cli.automations import Offset, PageSize, Search, print_automations
 from assay.cli.connection import automation_ref, connect
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("workflow.yaml")
 
-app = typer.Typer(help="Write workflows: validate, push, pull, list, versions, promote, evaluators.")
+app = typer.Typer(
+    help="Write workflows: validate, push, pull, list, versions, promote, evaluators, dataset."
+)
 
 app.add_typer(workflow_evaluators.app, name="evaluators")
+app.add_typer(datasets.app, name="dataset")
 
 WorkflowName = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Id (wf_…) or name.", show_default=False)]
 

@@ -1,0 +1,218 @@
+"""`assay workflow dataset example`: single examples on the server."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from assay.cli import output
+from assay.cli.answers import Json, items
+from assay.cli.connection import automation_ref, connect
+from assay.cli.issues import read_text
+from assay.cli.options import AsJson, AutomationName, BaseUrl, Yes
+from assay_client import Client
+
+app = typer.Typer(help="Single examples: create, get, update, delete.")
+
+ExampleName = Annotated[
+    str, typer.Argument(metavar="EXAMPLE", help="Id (evx_…) or name of the example.", show_default=False)
+]
+Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Lower-case letters, digits, - and _.")]
+InputJson = Annotated[str | None, typer.Option("--input-json", metavar="JSON", help="The input.")]
+InputFile = Annotated[
+    Path | None, typer.Option("--input-file", metavar="FILE", help="JSON file that holds the input.", exists=True)
+]
+ExpectedJson = Annotated[
+    str | None,
+    typer.Option("--expected-json", metavar="JSON", help='The expected output, or {"$error": {"code": 422}}.'),
+]
+ExpectedFile = Annotated[
+    Path | None, typer.Option("--expected-file", metavar="FILE", help="JSON file that holds it.", exists=True)
+]
+Attach = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attach",
+        "-F",
+        metavar="FIELD=PATH",
+        help="A file of the input: sent along, and referred to by that field. Repeat it for more.",
+    ),
+]
+Annotation = Annotated[str | None, typer.Option("--annotation", metavar="TEXT", help="Why the example is there.")]
+RowOrder = Annotated[int | None, typer.Option("--row-order", min=0, help="Where it stands; without one, last.")]
+
+
+def expectation(example: Json) -> str:
+    """Say what an example expects: an output, an error, or nothing."""
+    expected: object = example["expected"]
+    if isinstance(expected, dict) and "$error" in expected:
+        return "error"
+    return "nothing" if expected is None and not items(example, "expectedFiles") else "output"
+
+
+@app.command("create")
+def create(  # noqa: PLR0913 (one parameter an option)
+    automation: AutomationName,
+    *,
+    name: Name = None,
+    input_json: InputJson = None,
+    input_file: InputFile = None,
+    expected_json: ExpectedJson = None,
+    expected_file: ExpectedFile = None,
+    attach: Attach = None,
+    annotation: Annotation = None,
+    row_order: RowOrder = None,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add an example. Prints its id and name."""
+    files = _attachments(attach or [])
+    values = _values(name, input_json, input_file, expected_json, expected_file, annotation, row_order)
+    if files:
+        values["input"] = _with_files(values.get("input") or {}, files)
+    with connect(base_url) as client:
+        made = client.examples.create(automation_ref(automation), values)
+        made = _attach(client, made, files)
+    _print_made(made, as_json=as_json)
+
+
+@app.command("get")
+def get(automation: AutomationName, example: ExampleName, *, base_url: BaseUrl = None, as_json: AsJson = False) -> None:
+    """Show an example."""
+    with connect(base_url) as client:
+        found = client.examples.get(automation_ref(automation), example)
+    if as_json:
+        output.print_json(found)
+        return
+    files = [f"{folder}/{one['name']}" for folder in ("input", "expected") for one in items(found, f"{folder}Files")]
+    output.print_fields(
+        {
+            "id": found["id"],
+            "name": found["name"],
+            "input": output.compact_json(found["input"]),
+            "expected": None if found["expected"] is None else output.compact_json(found["expected"]),
+            "files": ", ".join(files),
+            "annotation": found["annotation"],
+            "order": found["rowOrder"],
+            "overrides": None if found["overrides"] is None else output.compact_json(found["overrides"]),
+            "metadata": None if found["metadata"] is None else output.compact_json(found["metadata"]),
+            "latest run": found["latestRunId"],
+            "promoted from": found["promotedRunId"],
+            "changed": output.moment_cell(found["updatedAt"] or found["createdAt"]),
+        }
+    )
+
+
+@app.command("update")
+def update(  # noqa: PLR0913 (one parameter an option)
+    automation: AutomationName,
+    example: ExampleName,
+    *,
+    name: Name = None,
+    input_json: InputJson = None,
+    input_file: InputFile = None,
+    expected_json: ExpectedJson = None,
+    expected_file: ExpectedFile = None,
+    attach: Attach = None,
+    annotation: Annotation = None,
+    row_order: RowOrder = None,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change an example: what no option names stays; `--expected-json null` expects nothing. Prints its id and name."""
+    files = _attachments(attach or [])
+    values = _values(name, input_json, input_file, expected_json, expected_file, annotation, row_order)
+    if not values and not files:
+        raise typer.BadParameter("say what to change.")
+    with connect(base_url) as client:
+        reference = automation_ref(automation)
+        if files:
+            before = values["input"] if "input" in values else client.examples.get(reference, example)["input"]
+            values["input"] = _with_files(before or {}, files)
+        changed = client.examples.update(reference, example, values)
+        changed = _attach(client, changed, files)
+    _print_made(changed, as_json=as_json)
+
+
+@app.command("delete")
+def delete(
+    automation: AutomationName,
+    example: ExampleName,
+    *,
+    yes: Yes = False,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take an example out of the dataset; earlier revisions keep it."""
+    output.confirm(f"Delete the example {example} of {automation}?", yes=yes)
+    with connect(base_url) as client:
+        gone = client.examples.delete(automation_ref(automation), example)
+    _print_made(gone, as_json=as_json)
+
+
+def _print_made(example: Json, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(example)
+    else:
+        output.print_line(example["id"], example["name"])
+
+
+def _values(
+    name: str | None,
+    input_json: str | None,
+    input_file: Path | None,
+    expected_json: str | None,
+    expected_file: Path | None,
+    annotation: str | None,
+    row_order: int | None,
+) -> dict[str, Any]:
+    given = {"name": name, "annotation": annotation, "rowOrder": row_order}
+    values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    for key, text, file in (("input", input_json, input_file), ("expected", expected_json, expected_file)):
+        if text is not None and file is not None:
+            raise typer.BadParameter(f"--{key}-json and --{key}-file exclude each other.")
+        if text is not None:
+            values[key] = _parsed(f"--{key}-json", text)
+        elif file is not None:
+            values[key] = _parsed(str(file), read_text(file))
+    return values
+
+
+def _parsed(where: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{where} is no JSON: {error}") from error
+
+
+def _attachments(options: Sequence[str]) -> list[tuple[str, Path]]:
+    found: list[tuple[str, Path]] = []
+    for option in options:
+        field, mark, text = option.partition("=")
+        path = Path(text.removeprefix("@"))
+        if not mark or not field or not path.is_file():
+            raise typer.BadParameter(f"--attach is FIELD=PATH of a file; {option} is not.")
+        if any(path.name == other.name for _, other in found):
+            raise typer.BadParameter(f"--attach: two files are called {path.name}.")
+        found.append((field, path))
+    return found
+
+
+def _with_files(before: object, files: Sequence[tuple[str, Path]]) -> dict[str, Any]:
+    if not isinstance(before, dict):
+        raise typer.BadParameter("the input must be a JSON object.")
+    values = {**cast("dict[str, Any]", before)}
+    for field in {field for field, _ in files}:
+        references = [{"$file": f"input/{path.name}"} for other, path in files if other == field]
+        values[field] = references if len(references) > 1 else references[0]
+    return values
+
+
+def _attach(client: Client, example: dict[str, Any], files: Sequence[tuple[str, Path]]) -> dict[str, Any]:
+    if not files:
+        return example
+    automation, example_id = example["automationId"], example["id"]
+    client.examples.add_files(automation, example_id, "input", [path for _, path in files])
+    return client.examples.get(automation, example_id)
