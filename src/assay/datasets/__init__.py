@@ -1,4 +1,7 @@
-"""Datasets: examples with their files, the revisions they go through, and archives of them."""
+"""Datasets: examples with their files, the revisions they go through, and archives of them.
+
+Whoever passes an `automation_id` has found it in the same organization (`automations.get`).
+"""
 
 from assay.datasets.archive_examining import Examination, archived_examples, examine_archive, examine_import
 from assay.datasets.archive_import import import_archive
@@ -35,6 +38,7 @@ from assay.datasets.reading import (
     get_example,
     get_revision,
     graded_hashes,
+    hold,
     list_examples,
     revisions,
     version_of,
@@ -78,6 +82,7 @@ __all__ = [
     "get_example",
     "get_revision",
     "graded_hashes",
+    "hold",
     "import_archive",
     "list_examples",
     "referenced_files",

@@ -8,6 +8,11 @@ from assay.datasets.errors import ExampleNotFoundError, RevisionNotFoundError
 from assay.datasets.model import ExampleVersion, Revision
 
 
+async def hold(tx: db.Transaction, automation_id: str) -> None:
+    """Keep everyone else from changing the dataset until the transaction ends; what is read from now on stays true."""
+    await store.lock(tx, automation_id)
+
+
 async def current_revision(tx: db.Transaction, organization_id: str, automation_id: str) -> Revision | None:
     """Return the newest revision; None for a dataset that never held an example."""
     newest = await store.revisions(tx, organization_id, automation_id, 1, 0)
