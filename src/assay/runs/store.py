@@ -130,8 +130,9 @@ WITH gone AS (
 ), reviewed AS (
     DELETE FROM feedback WHERE run_id IN (SELECT id FROM gone)
 )
-SELECT gone.id, (SELECT array_agg(sha256) FROM (SELECT sha256 FROM artifacts UNION SELECT sha256 FROM corrected) AS freed)
-    AS hashes FROM gone
+SELECT gone.id, (SELECT array_agg(sha256) FROM (SELECT sha256 FROM artifacts UNION SELECT sha256 FROM corrected)
+    AS freed (sha256)) AS hashes
+FROM gone
 """
 
 
