@@ -16,7 +16,7 @@ import uvloop
 
 from assay import clock
 from assay.db import embedded
-from bench import listing, running, stepping
+from bench import experiments, listing, running, stepping
 from bench.report import Measure, show, write_markdown
 
 
@@ -32,10 +32,40 @@ class Size:
     rounds: int
     every: int
     settle: float
+    examples: int
+    many_examples: int
+    experiments: int
+    with_peers: bool
 
 
-FULL = Size(requests=400, runs=4000, items=10_000, calls=100, past=1_000_000, rounds=40, every=1, settle=5)
-QUICK = Size(requests=10, runs=50, items=100, calls=3, past=2000, rounds=1, every=25, settle=0.5)
+FULL = Size(
+    requests=400,
+    runs=4000,
+    items=10_000,
+    calls=100,
+    past=1_000_000,
+    rounds=40,
+    every=1,
+    settle=5,
+    examples=1000,
+    many_examples=20_000,
+    experiments=3,
+    with_peers=True,
+)
+QUICK = Size(
+    requests=10,
+    runs=50,
+    items=100,
+    calls=3,
+    past=2000,
+    rounds=1,
+    every=25,
+    settle=0.5,
+    examples=20,
+    many_examples=40,
+    experiments=1,
+    with_peers=False,
+)
 
 
 def main(
@@ -45,7 +75,9 @@ def main(
     runs: Annotated[int | None, typer.Option(help="How many runs each number of workers is measured with.")] = None,
     cache: Annotated[Path, typer.Option(help="Where the past is kept between calls.")] = Path("build/bench"),
     markdown: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
-    only: Annotated[str | None, typer.Option(help="Measure only `running`, `stepping` or `listing`.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Measure only `running`, `stepping`, `experiments` or `listing`.")
+    ] = None,
 ) -> None:
     """Measure start-up, memory, latency, throughput and lists, each with the machine's floor beside it."""
     chosen = QUICK if quick else FULL
@@ -64,6 +96,15 @@ async def _measure(size: Size, cache: Path, only: str | None) -> list[Measure]:
     if only in {None, "stepping"}:
         async with _empty_folder() as data_dir:
             found += await stepping.measure(data_dir, items=size.items, calls=size.calls)
+    if only in {None, "experiments"}:
+        async with _empty_folder() as data_dir:
+            found += await experiments.measure(
+                data_dir,
+                few=size.examples,
+                many=size.many_examples,
+                rounds=size.experiments,
+                with_peers=size.with_peers,
+            )
     if only in {None, "listing"}:
         found += await listing.measure(cache, count=size.past, rounds=size.rounds, every=size.every)
     return found

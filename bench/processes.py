@@ -47,10 +47,10 @@ async def serving(data_dir: Path, *options: str) -> AsyncGenerator[Serving]:
 
 
 @asynccontextmanager
-async def working(data_dir: Path) -> AsyncGenerator[None]:
+async def working(data_dir: Path) -> AsyncGenerator[psutil.Process]:
     """Run one more `assay worker` until the block ends."""
-    async with _running("worker", "--data-dir", str(data_dir)):
-        yield
+    async with _running("worker", "--data-dir", str(data_dir)) as process:
+        yield psutil.Process(process.pid)
 
 
 async def make_key(data_dir: Path) -> str:
@@ -66,6 +66,18 @@ async def make_key(data_dir: Path) -> str:
 def memory(server: Serving, data_dir: Path) -> float:
     """Return MiB of all processes of a server, its workers and its database, shared pages shared out (PSS)."""
     return sum(process.memory_full_info().pss for process in _family(server, data_dir)) / 2**20
+
+
+def peak_memory(process: psutil.Process) -> float:
+    """Return the most MiB that a process, without its children, has ever had resident since `forget_peak`."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024
+
+
+def forget_peak(process: psutil.Process) -> None:
+    """Let the peak be counted from now on."""
+    Path(f"/proc/{process.pid}/clear_refs").write_text("5")
 
 
 def _family(server: Serving, data_dir: Path) -> Iterator[psutil.Process]:

@@ -26,6 +26,7 @@ from assay_client.errors import (
     WaitTimeoutError,
 )
 from assay_client.examples import Examples
+from assay_client.experiments import Experiments
 from assay_client.files import Files
 from assay_client.keys import Keys
 from assay_client.providers import Providers
@@ -42,6 +43,7 @@ __all__ = [
     "ConnectionFailedError",
     "Datasets",
     "Examples",
+    "Experiments",
     "FileBesideError",
     "FileSource",
     "Files",

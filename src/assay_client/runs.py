@@ -142,6 +142,10 @@ class Runs:
         """Return what the run used; None where nothing was counted."""
         return self._transport.request("GET", f"{_path(run_id)}/usage")["usage"]
 
+    def scores(self, run_id: str) -> Objects:
+        """Return what each evaluator said of the run; nothing of one that was not graded."""
+        return self._transport.request("GET", f"{_path(run_id)}/scores")["scores"]
+
     def artifacts(self, run_id: str) -> Objects:
         """Return the files that went into the run and came out of it: `{name, role, path, …}`."""
         return self._transport.request("GET", f"{_path(run_id)}/artifacts")["artifacts"]

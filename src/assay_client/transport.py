@@ -4,7 +4,7 @@ import ipaddress
 import json
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import count
@@ -104,6 +104,30 @@ class Transport:
         response = self._repeated(send, may_repeat=True)
         try:
             return sum(to.write(piece) for piece in response.iter_bytes())
+        except httpx.TransportError as error:
+            raise self._connection_failed(error) from error
+        finally:
+            response.close()
+
+    def lines(self, path: str, *, patience: float | None = None) -> Iterator[str]:
+        """Yield the lines of an answer as they arrive, without their ends; the next one must come within `patience`.
+
+        That is in seconds, and at most the client's own. Only a request that was not answered yet is repeated.
+
+        Raises:
+            ApiError: the server refused.
+            ConnectionFailedError: there was no answer, or it broke off.
+        """
+
+        def send() -> httpx.Response:
+            return self._http.send(self._http.build_request("GET", path, timeout=timeout), stream=True)
+
+        own = self._http.timeout.read
+        seconds = own if patience is None else min(patience, own or patience)
+        timeout = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
+        response = self._repeated(send, may_repeat=patience is None)
+        try:
+            yield from response.iter_lines()
         except httpx.TransportError as error:
             raise self._connection_failed(error) from error
         finally:

@@ -19,7 +19,7 @@ from assay.cli.waiting import tell_end, until_finished
 EXIT_CODES = {"pass": ExitCode.OK, "fail": ExitCode.FAILED, "inconclusive": ExitCode.CANNOT_TELL}
 EXPANSIONS = ("input", "usage", "execution", "debug")
 
-app = typer.Typer(help="Look at runs: list, get, trace, watch, cancel, compare, delete, artifacts.")
+app = typer.Typer(help="Look at runs: list, get, trace, scores, watch, cancel, compare, delete, artifacts.")
 app.add_typer(artifacts.app, name="artifacts")
 app.command("rerun")(starting.rerun)
 
@@ -133,6 +133,21 @@ def trace(
         output.print_rich(render(found, EVERYTHING if full else Limits()))
 
 
+@app.command("scores")
+def scores(run_id: RunId, *, base_url: BaseUrl = None, as_json: AsJson = False) -> None:
+    """Show what each evaluator said of a run."""
+    with connect(base_url) as client:
+        found = client.runs.scores(run_id)
+    if as_json:
+        output.print_json(found)
+        return
+    output.print_rows(
+        ("evaluator", "type", "score", "passed", "label", "weight", "error"), [_score_row(one) for one in found]
+    )
+    if not found:
+        output.say("Nothing judged this run.")
+
+
 @app.command("watch")
 def watch(
     run_id: RunId,
@@ -234,6 +249,19 @@ def _row(run: Json) -> Sequence[Value]:
         output.moment_cell(run["timing"]["createdAt"]),
         output.duration_cell(run["timing"]["durationMs"]),
         run["error"],
+    )
+
+
+def _score_row(score: Json) -> Sequence[Value]:
+    shown = None if score["score"] is None else f"{score['score']:.3f}"
+    return (
+        score["evaluatorName"],
+        score["evaluatorType"],
+        output.Cell(score["score"], shown),
+        score["passed"],
+        score["label"],
+        score["weight"],
+        score["error"],
     )
 
 

@@ -39,6 +39,8 @@ class Grader:
         if material is None:
             return None
         if material.evaluator_set_id is None:
+            if isinstance(outcome, engine.Failed) and material.expected_error is None:
+                return None  # nobody says that it should fail: an error, as its end shows
             graded = Graded(claim.run_id, "ungraded", None, None, ())
             return _writing(claim.organization_id, graded)
         evaluator_set = await self._set(claim.organization_id, material.evaluator_set_id)
