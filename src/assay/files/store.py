@@ -20,7 +20,7 @@ _FILE = "id, filename, content_type, size, sha256, purpose, created_by, created_
 _ARTIFACT = "path, name, role, step_name, content_type, size, sha256"
 
 # Everything that refers to bytes by their hash. Each table has an index on (organization_id, sha256).
-_REFERRING_TABLES = ("files", "run_artifacts", "example_files", "automation_version_files")
+_REFERRING_TABLES = ("files", "run_artifacts", "example_files", "automation_version_files", "feedback_files")
 
 _BLOB_LOCKS = 0x626C6F62  # "blob": the namespace of advisory locks on hashes
 

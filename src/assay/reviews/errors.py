@@ -1,0 +1,75 @@
+"""What can be wrong with reviewing a run."""
+
+from assay.errors import (
+    AssayError,
+    ConflictError,
+    ErrorKind,
+    ForbiddenError,
+    InvalidValueError,
+    NotFoundError,
+    TooLargeError,
+)
+
+
+class StaleFeedbackError(AssayError):
+    """Somebody has changed this feedback since you read it."""
+
+    kind = ErrorKind.STALE
+    code = "feedback_changed"
+    hint = "Read it again and send its ETag as If-Match, or leave If-Match out to overwrite."
+
+
+class InvalidFeedbackError(InvalidValueError):
+    """The feedback is not acceptable."""
+
+
+class FeedbackTooLargeError(TooLargeError):
+    """The feedback is larger than this server keeps."""
+
+    code = "feedback_too_large"
+
+
+class ReasonRequiredError(InvalidValueError):
+    """Feedback is ignored for a reason: say it as `reason`, or as `body`."""
+
+    code = "reason_required"
+
+
+class ResolutionUnprovenError(ConflictError):
+    """Nothing proves that this miss is fixed."""
+
+    code = "resolution_unproven"
+
+
+class DoubleReviewPendingError(ConflictError):
+    """This run is reviewed by two people; its status is decided when both have given their verdict."""
+
+    code = "double_review_pending"
+
+
+class AdjudicationForbiddenError(ForbiddenError):
+    """Two reviewers disagree here; that is decided by somebody with the scope runs:write who is neither of them."""
+
+    code = "adjudication_forbidden"
+
+
+class ExpectedFileNotFoundError(NotFoundError):
+    """The feedback has no such expected file."""
+
+
+class ExpectedFileExistsError(ConflictError):
+    """The feedback has an expected file of this name already."""
+
+    code = "file_exists"
+
+
+class OutputFileNotFoundError(NotFoundError):
+    """The run has no such output file."""
+
+    code = "output_file_not_found"
+
+
+class TooManyExpectedFilesError(InvalidValueError):
+    """The feedback of one run takes at most 100 expected files."""
+
+    code = "too_many_files"
