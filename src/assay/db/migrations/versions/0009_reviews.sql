@@ -46,7 +46,7 @@ CREATE INDEX runs_sampled ON runs (organization_id, automation_id, review_state,
 -- Feedback: one record a run, the view that everybody sees; what it was before stands in its history.
 
 CREATE TABLE feedback (
-    run_id                 text PRIMARY KEY,
+    run_id                 text PRIMARY KEY REFERENCES runs ON DELETE CASCADE,
     organization_id        text NOT NULL REFERENCES organizations,
     automation_id          text NOT NULL REFERENCES automations,
     revision               integer NOT NULL DEFAULT 1,      -- raised by every change: the ETag
@@ -81,13 +81,14 @@ CREATE INDEX feedback_debt ON feedback (organization_id, automation_id, created_
 
 CREATE TABLE feedback_files (
     organization_id  text NOT NULL REFERENCES organizations,
-    run_id           text NOT NULL REFERENCES feedback ON DELETE CASCADE,
+    run_id           text NOT NULL REFERENCES runs ON DELETE CASCADE,
+    reviewer         text NOT NULL DEFAULT '',              -- '': of the feedback; else of one verdict of a double review
     name             text NOT NULL,
     sha256           text NOT NULL,
     size             bigint NOT NULL,
     content_type     text NOT NULL,
     created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (run_id, name)
+    PRIMARY KEY (run_id, reviewer, name)
 );
 CREATE INDEX feedback_files_by_hash ON feedback_files (organization_id, sha256);
 
@@ -109,9 +110,11 @@ CREATE TRIGGER feedback_history_append_only BEFORE UPDATE OR DELETE ON feedback_
 -- What each reviewer said by himself; feedback is the adjudicated view of it.
 CREATE TABLE verdicts (
     organization_id  text NOT NULL REFERENCES organizations,
-    run_id           text NOT NULL,
-    reviewer         text NOT NULL,                         -- a user, or a key where none stands behind it
-    rating           text NOT NULL CHECK (rating IN ('pass', 'fail', 'partial')),
+    run_id           text NOT NULL REFERENCES runs ON DELETE CASCADE,
+    reviewer         text NOT NULL,                         -- a user
+    rating           text CHECK (rating IN ('pass', 'fail', 'partial')),        -- null: a draft
+    blind_rating     text CHECK (blind_rating IN ('pass', 'fail', 'partial')),  -- said before the other's could be seen
+    status           text CHECK (status IN ('open', 'resolved', 'ignored')),
     body             text NOT NULL DEFAULT '',
     expected         json,
     corrections      json,
@@ -203,6 +206,25 @@ CREATE INDEX incumbent_outputs_by_time ON incumbent_outputs (organization_id, au
 
 -- Webhooks.
 
+-- As ids.py makes them, for rows that a statement makes many of: <prefix>_, milliseconds, 12 random characters.
+CREATE FUNCTION new_id(prefix text) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+    alphabet CONSTANT text := '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+    moment bigint := floor(extract(epoch FROM clock_timestamp()) * 1000);
+    chance bytea := uuid_send(gen_random_uuid());
+    made text := '';
+BEGIN
+    FOR place IN 1..9 LOOP
+        made := substr(alphabet, (moment % 62)::int + 1, 1) || made;
+        moment := moment / 62;
+    END LOOP;
+    FOR place IN 0..13 LOOP
+        CONTINUE WHEN place IN (6, 8);  -- bytes of a UUID that are not all chance
+        made := made || substr(alphabet, get_byte(chance, place) % 62 + 1, 1);
+    END LOOP;
+    RETURN prefix || '_' || made;
+END $$;
+
 CREATE TABLE webhook_endpoints (
     id                     text PRIMARY KEY,
     organization_id        text NOT NULL REFERENCES organizations,
@@ -211,7 +233,9 @@ CREATE TABLE webhook_endpoints (
     events                 text[] NOT NULL,                 -- names, or `feedback.*`, or `*`
     automation_id          text,                            -- null: all
     enabled                boolean NOT NULL DEFAULT true,
-    disabled_reason        text,
+    disabled_reason        text,                            -- null: it is enabled, or a person disabled it
+    failures               integer NOT NULL DEFAULT 0,      -- attempts that failed since the last that did not
+    failing_since          timestamptz,
     encrypted_secret       bytea NOT NULL,
     encrypted_old_secret   bytea,                           -- signs too until it is over
     old_secret_until       timestamptz,
@@ -220,40 +244,64 @@ CREATE TABLE webhook_endpoints (
     updated_at             timestamptz
 );
 CREATE INDEX webhook_endpoints_by_organization ON webhook_endpoints (organization_id, created_at);
+CREATE INDEX webhook_endpoints_enabled ON webhook_endpoints (organization_id) WHERE enabled;
+
+-- Whether an endpoint that asked for `events` wants this one.
+CREATE FUNCTION event_wanted(events text[], type text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT events && ARRAY['*', split_part(type, '.', 1) || '.*', type]
+$$;
 
 -- Events that some endpoint wants, written in the transaction that they are about.
 CREATE TABLE webhook_events (
-    id               text PRIMARY KEY,
+    id               text PRIMARY KEY DEFAULT new_id('whev'),
     organization_id  text NOT NULL REFERENCES organizations,
     automation_id    text,
+    endpoint_id      text,                                  -- not null: a test, for this one alone
     type             text NOT NULL,
     payload          json NOT NULL,
     created_at       timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-CREATE INDEX webhook_events_by_time ON webhook_events (organization_id, created_at DESC);
+CREATE INDEX webhook_events_by_time ON webhook_events (created_at);
 
 CREATE TABLE webhook_deliveries (
-    id               text PRIMARY KEY,
+    id               text PRIMARY KEY DEFAULT new_id('whdl'),
     organization_id  text NOT NULL REFERENCES organizations,
     endpoint_id      text NOT NULL REFERENCES webhook_endpoints ON DELETE CASCADE,
     event_id         text NOT NULL REFERENCES webhook_events ON DELETE CASCADE,
     state            text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'failed')),
-    attempts         integer NOT NULL DEFAULT 0,
-    next_attempt_at  timestamptz,
+    attempts         integer NOT NULL DEFAULT 0,            -- begun; the fence of whoever makes the last one
+    tries            integer NOT NULL DEFAULT 0,            -- of them, those since somebody last asked for it
+    next_attempt_at  timestamptz,                           -- while it is tried: when it counts as lost
     last_status      integer,
     last_error       text,
     created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
     delivered_at     timestamptz
 );
-CREATE INDEX webhook_deliveries_due ON webhook_deliveries (next_attempt_at) WHERE state = 'pending';
-CREATE INDEX webhook_deliveries_by_endpoint ON webhook_deliveries (endpoint_id, created_at DESC);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint_id, next_attempt_at) WHERE state = 'pending';
+CREATE INDEX webhook_deliveries_by_endpoint ON webhook_deliveries (endpoint_id, created_at DESC, id DESC);
+CREATE INDEX webhook_deliveries_by_event ON webhook_deliveries (event_id);
+
+-- Whoever wrote the event need not know how many want it, nor wake anybody.
+CREATE FUNCTION fan_out_event() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO webhook_deliveries (organization_id, endpoint_id, event_id, next_attempt_at)
+    SELECT NEW.organization_id, endpoint.id, NEW.id, NEW.created_at
+    FROM webhook_endpoints endpoint
+    WHERE endpoint.organization_id = NEW.organization_id AND CASE
+        WHEN NEW.endpoint_id IS NOT NULL THEN endpoint.id = NEW.endpoint_id
+        ELSE endpoint.enabled AND event_wanted(endpoint.events, NEW.type)
+            AND (endpoint.automation_id IS NULL OR endpoint.automation_id = NEW.automation_id) END;
+    PERFORM pg_notify('assay_webhooks', '');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER webhook_events_fan_out AFTER INSERT ON webhook_events FOR EACH ROW EXECUTE FUNCTION fan_out_event();
 
 CREATE TABLE webhook_attempts (
     organization_id  text NOT NULL REFERENCES organizations,
     delivery_id      text NOT NULL REFERENCES webhook_deliveries ON DELETE CASCADE,
     number           integer NOT NULL,
-    started_at       timestamptz NOT NULL,
-    duration_ms      integer NOT NULL,
+    started_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    duration_ms      integer,                               -- null: it goes on, or was lost with its worker
     status           integer,
     error            text,
     PRIMARY KEY (delivery_id, number)

@@ -1,0 +1,33 @@
+"""What webhooks are told: an event is written in the transaction that it is about, if some endpoint wants it.
+
+Runs tell of themselves in their own statements (engine/queries.sql, runs/store.py); all others call `emit`. What
+becomes of a written event, the database decides (migration 0009) and `webhooks` does.
+"""
+
+from collections.abc import Mapping
+
+from assay import jsontext
+from assay.db import Transaction
+
+FAMILIES = ("run", "feedback", "sampling", "resolution", "experiment", "alert")
+"""What a type begins with; an endpoint may want a type, a family (`feedback.*`) or everything (`*`)."""
+
+_EMIT = """
+INSERT INTO webhook_events (organization_id, automation_id, type, payload)
+SELECT $1, $2, $3, $4::json
+WHERE EXISTS (
+    SELECT FROM webhook_endpoints endpoint
+    WHERE endpoint.organization_id = $1 AND endpoint.enabled AND event_wanted(endpoint.events, $3)
+      AND (endpoint.automation_id IS NULL OR endpoint.automation_id = $2))
+"""
+
+
+async def emit(
+    tx: Transaction, organization_id: str, automation_id: str | None, event_type: str, payload: Mapping[str, object]
+) -> None:
+    """Tell the organization's endpoints, once the transaction commits; nothing is kept if none wants to hear it.
+
+    `payload` is the event's `data`, as the wire writes it: ids and a summary, never documents or outputs. A second
+    call tells it a second time.
+    """
+    await tx.execute(_EMIT, organization_id, automation_id, event_type, jsontext.dump(payload))
