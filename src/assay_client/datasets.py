@@ -70,6 +70,16 @@ class Datasets:
         """Return a page `{data, total, limit, offset}` of revisions, the newest first."""
         return self._transport.request("GET", _path(automation, "revisions"), query={"limit": limit, "offset": offset})
 
+    def coverage(
+        self, automation: str, *, from_: str | None = None, to: str | None = None, limit: int | None = None
+    ) -> dict[str, Any]:
+        """Return `{share, interval, uncovered, …}`: how many live runs have an example like them, and which have none.
+
+        Of the newest `limit` runs that were started from `from_` up to `to`: ISO 8601, or how long ago (`7d`).
+        """
+        query = {"from": from_, "to": to, "limit": limit}
+        return self._transport.request("GET", _path(automation, "coverage"), query=query)
+
     def _send(
         self, what: str, automation: str, archive: FileSource, mode: Mode, sent: Callable[[int], None] | None
     ) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from assay.cli import dataset_examples, formats, output
+from assay.cli import dataset_coverage, dataset_examples, formats, output
 from assay.cli.answers import Json, items
 from assay.cli.automations import Offset
 from assay.cli.connection import automation_ref, connect
@@ -24,8 +24,9 @@ from assay_client import ApiError
 DEFAULT_FOLDER = Path("dataset")
 _WORTH_SHOWING = 1_000_000
 
-app = typer.Typer(help="Keep the examples of a workflow: list, pull, push, validate, diff, example.")
+app = typer.Typer(help="Keep the examples of a workflow: list, pull, push, validate, diff, coverage, example.")
 app.add_typer(dataset_examples.app, name="example")
+app.command("coverage")(dataset_coverage.coverage)
 
 Place = Annotated[Path, typer.Option("--file", "-f", metavar="PATH", help="A folder or a ZIP file.", exists=True)]
 
