@@ -31,11 +31,13 @@ Prefix = Literal[
     "evb",
     "rvi",
     "rvh",
+    "cor",
     "src",
     "whep",
     "whev",
     "whdl",
     "alr",
+    "sess",
 ]
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -31,3 +31,17 @@ class RateLimitedError(AssayError):
         self.retry_after = max(1, math.ceil(seconds))
         """Whole seconds, at least one."""
         super().__init__(hint=f"Try again in {self.retry_after} s.")
+
+
+class SignInRefusedError(AssayError):
+    """Address and password do not belong together."""
+
+    kind = ErrorKind.UNAUTHENTICATED
+    code = "sign_in_refused"
+    hint = "Ask an administrator for a new link: `assay users link --email …` prints one."
+
+
+class TooManyAttemptsError(RateLimitedError):
+    """Too many attempts to sign in failed lately; wait before the next one."""
+
+    code = "too_many_attempts"

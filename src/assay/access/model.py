@@ -58,6 +58,37 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """A browser in which somebody is signed in; `last_seen_at` lags by up to a minute."""
+
+    id: str
+    organization_id: str
+    user_id: str
+    user_agent: str | None
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session just begun; the only place where `token`, the cookie, can ever be read."""
+
+    session: Session
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person as the list of members shows them."""
+
+    user: User
+    disabled_at: datetime | None
+    has_password: bool
+    last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who is asking, in whose name, and with which scopes."""
 

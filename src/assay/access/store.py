@@ -6,7 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from assay import db
-from assay.access.model import AllowedHost, ApiKey, AuditEntry, Caller, Organization, User
+from assay.access.model import (
+    AllowedHost,
+    ApiKey,
+    AuditEntry,
+    Caller,
+    Member,
+    Organization,
+    Role,
+    Session,
+    User,
+)
 
 # One round trip. The touch skips a key that another request is touching: waiting for that request's
 # transaction would make all users of a key queue once a minute.
@@ -223,3 +233,150 @@ def _key(row: db.Row) -> ApiKey:
 
 def _entries(rows: Sequence[db.Row]) -> list[AuditEntry]:
     return [AuditEntry(**{**row, "detail": json.loads(row["detail"])}) for row in rows]
+
+
+# --- people and their sessions
+
+_USER = "id, organization_id, email, name, role, created_at"
+
+_SESSION_CALLER = """
+WITH found AS (
+    SELECT s.id, s.organization_id, o.slug, o.name AS organization_name, u.id AS user_id, u.email, u.name, u.role,
+           s.last_seen_at
+    FROM user_sessions s JOIN users u ON u.id = s.user_id JOIN organizations o ON o.id = s.organization_id
+    WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND u.disabled_at IS NULL
+), seen AS (
+    UPDATE user_sessions SET last_seen_at = $2 FROM found
+    WHERE user_sessions.id = found.id AND found.last_seen_at < $2 - interval '1 minute'
+)
+SELECT * FROM found
+"""
+
+
+async def session_user(
+    tx: db.Transaction, token_hash: bytes, moment: datetime
+) -> tuple[str, Organization, User] | None:
+    """Return session id, organization and user of a session that holds; notes its use at most once a minute."""
+    row = await tx.fetch_one(_SESSION_CALLER, token_hash, moment)
+    if row is None:
+        return None
+    organization = Organization(row["organization_id"], row["slug"], row["organization_name"], moment)
+    user = User(row["user_id"], row["organization_id"], row["email"], row["name"], row["role"], moment)
+    return row["id"], organization, user
+
+
+async def insert_session(tx: db.Transaction, session: Session, token_hash: bytes) -> None:
+    """Add a session."""
+    await tx.execute(
+        """INSERT INTO user_sessions (id, organization_id, user_id, token_hash, user_agent, created_at, last_seen_at,
+               expires_at) VALUES ($1, $2, $3, $4, $5, $6, $6, $7)""",
+        session.id,
+        session.organization_id,
+        session.user_id,
+        token_hash,
+        session.user_agent,
+        session.created_at,
+        session.expires_at,
+    )
+
+
+async def list_sessions(tx: db.Transaction, organization_id: str, user_id: str, moment: datetime) -> list[Session]:
+    """Return the sessions of a user that hold, newest first."""
+    sql = """SELECT id, organization_id, user_id, user_agent, created_at, last_seen_at, expires_at FROM user_sessions
+             WHERE organization_id = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > $3
+             ORDER BY created_at DESC"""
+    return [Session(**dict(row)) for row in await tx.fetch(sql, organization_id, user_id, moment)]
+
+
+async def revoke_sessions(
+    tx: db.Transaction, organization_id: str, user_id: str, moment: datetime, *, session_id: str | None = None
+) -> int:
+    """End one session of a user, or all of them; return how many held until now."""
+    sql = """UPDATE user_sessions SET revoked_at = $3
+             WHERE organization_id = $1 AND user_id = $2 AND revoked_at IS NULL AND ($4::text IS NULL OR id = $4)"""
+    return await tx.execute(sql, organization_id, user_id, moment, session_id)
+
+
+async def insert_link(
+    tx: db.Transaction, user: User, token_hash: bytes, purpose: str, created_by: str | None, expires_at: datetime
+) -> None:
+    """Add a link that signs a user in once."""
+    sql = """INSERT INTO sign_in_links (token_hash, organization_id, user_id, purpose, created_by, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6)"""
+    await tx.execute(sql, token_hash, user.organization_id, user.id, purpose, created_by, expires_at)
+
+
+async def use_link(tx: db.Transaction, token_hash: bytes, moment: datetime) -> tuple[User, str] | None:
+    """Use up a link; return whom it signs in and what it is for, None if it is unknown, used or over."""
+    sql = """UPDATE sign_in_links SET used_at = $2 FROM users u
+             WHERE token_hash = $1 AND used_at IS NULL AND expires_at > $2 AND u.id = user_id AND u.disabled_at IS NULL
+             RETURNING u.id, u.organization_id, u.email, u.name, u.role, u.created_at, purpose"""
+    row = await tx.fetch_one(sql, token_hash, moment)
+    return None if row is None else (User(**{name: row[name] for name in User.__dataclass_fields__}), row["purpose"])
+
+
+async def user_by_email(tx: db.Transaction, organization_id: str, email: str) -> tuple[User, str | None] | None:
+    """Return a user who may sign in, with the hash of the password if there is one."""
+    sql = f"""SELECT {_USER}, password_hash FROM users
+              WHERE organization_id = $1 AND lower(email) = lower($2) AND disabled_at IS NULL"""
+    row = await tx.fetch_one(sql, organization_id, email)
+    if row is None:
+        return None
+    return User(**{name: row[name] for name in User.__dataclass_fields__}), row["password_hash"]
+
+
+async def list_members(tx: db.Transaction, organization_id: str) -> list[Member]:
+    """Return everybody in an organization, by address, also who may not sign in any more."""
+    sql = f"""SELECT {_USER}, disabled_at, password_hash IS NOT NULL AS has_password,
+                  (SELECT max(last_seen_at) FROM user_sessions s WHERE s.user_id = users.id) AS last_seen_at
+              FROM users WHERE organization_id = $1 ORDER BY email"""
+    return [
+        Member(
+            User(**{name: row[name] for name in User.__dataclass_fields__}),
+            row["disabled_at"],
+            row["has_password"],
+            row["last_seen_at"],
+        )
+        for row in await tx.fetch(sql, organization_id)
+    ]
+
+
+async def set_password(tx: db.Transaction, organization_id: str, user_id: str, password_hash: str) -> bool:
+    """Keep the hash of a new password."""
+    sql = "UPDATE users SET password_hash = $3 WHERE organization_id = $1 AND id = $2"
+    return await tx.execute(sql, organization_id, user_id, password_hash) > 0
+
+
+async def change_user(
+    tx: db.Transaction, organization_id: str, user_id: str, *, role: Role, disabled_at: datetime | None
+) -> User | None:
+    """Give a user another role, or take or give back the right to sign in; None if there is no such user."""
+    sql = f"UPDATE users SET role = $3, disabled_at = $4 WHERE organization_id = $1 AND id = $2 RETURNING {_USER}"
+    row = await tx.fetch_one(sql, organization_id, user_id, role, disabled_at)
+    return None if row is None else User(**dict(row))
+
+
+async def count_owners(tx: db.Transaction, organization_id: str) -> int:
+    """Count the owners who may sign in."""
+    sql = "SELECT count(*) FROM users WHERE organization_id = $1 AND role = 'owner' AND disabled_at IS NULL"
+    return int(await tx.fetch_value(sql, organization_id))
+
+
+async def note_failure(tx: db.Transaction, organization_id: str, email: str, network: str) -> None:
+    """Remember that somebody failed to sign in; old failures go."""
+    await tx.execute("DELETE FROM sign_in_failures WHERE created_at < now() - interval '1 day'")
+    sql = "INSERT INTO sign_in_failures (organization_id, email, network) VALUES ($1, lower($2), $3)"
+    await tx.execute(sql, organization_id, email[:320], network)
+
+
+async def failures(
+    tx: db.Transaction, organization_id: str, email: str, network: str, since: datetime
+) -> tuple[int, int]:
+    """Count failures of an address and of a network since a moment."""
+    sql = """SELECT count(*) FILTER (WHERE email = lower($2)) AS of_email,
+                    count(*) FILTER (WHERE network = $3) AS of_network
+             FROM sign_in_failures
+             WHERE organization_id = $1 AND created_at > $4 AND (email = lower($2) OR network = $3)"""
+    row = await tx.fetch_one(sql, organization_id, email[:320], network, since)
+    assert row is not None, "an aggregate always has a row"
+    return row["of_email"], row["of_network"]
