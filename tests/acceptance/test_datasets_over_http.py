@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -63,6 +64,8 @@ from tests.runs.step_types import Gate
 
 from assay.cli.commands import run as run_command
 from assay.cli.preferences import preferences
+from assay_client import Client
+from assay_client import Upload as ClientUpload
 
 INPUTS = [
     {"name": "text", "type": "string", "required": False},
@@ -451,6 +454,25 @@ def test_names_are_taken_once_and_errors_exclude_files(http: httpx.Client, workf
     envelope(http.patch(f"{examples}/same", json={"inptu": {}}), 400)
     unchanged = http.get(f"{examples}/same").json()
     assert http.patch(f"{examples}/same", json=unchanged).json() == unchanged
+
+
+def test_our_client_says_how_much_it_has_sent_and_reaches_each_file(served: Served, workflow: str, tmp_path: Path):
+    path = tmp_path / "dataset.zip"
+    path.write_bytes(packed({**ARCHIVE, "examples/first/input/sub/Größe 1.txt": os.urandom(300_000)}))
+    sent: list[int] = []
+    with Client(served.base_url, served.key()) as client:
+        assert client.datasets.validate(workflow, path)["valid"]
+        client.datasets.import_archive(workflow, path, sent=sent.append)
+        assert (sum(sent), len(sent) > 2) == (path.stat().st_size, True)
+        assert [one["name"] for one in client.examples.iterate(workflow, page=2)] == ["first", "refused", "ungraded"]
+        assert client.examples.add_files(workflow, "first", "input", [ClientUpload("a.txt", b"a")]) == ["a.txt"]
+        renamed = client.examples.rename_file(workflow, "first", "input", "sub/Größe 1.txt", "b.txt")
+        assert renamed["path"] == "sub/b.txt"
+        client.examples.delete_file(workflow, "first", "input", "a.txt")
+        assert client.examples.files(workflow, "first", "input") == ["sub/b.txt"]
+        content = io.BytesIO()
+        assert client.examples.download_file(workflow, "first", "input", "sub/b.txt", content) == 300_000
+        assert client.datasets.revisions(workflow)["total"] == 4
 
 
 # --- the command line

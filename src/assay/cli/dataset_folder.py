@@ -78,12 +78,14 @@ def unpack(source: Path, folder: Path, *, whole: bool) -> int:
         except zipfile.BadZipFile as error:
             raise Failure("What the server sent is no ZIP file, or broke off.") from error
         names = sorted(found.name for found in draft.iterdir())
+        trash = Path(staged) / "replaced"
+        trash.mkdir()
         if whole:
-            _move(draft, folder / EXAMPLES)
+            _swap(draft, folder / EXAMPLES, trash)
             return len(names)
         (folder / EXAMPLES).mkdir(exist_ok=True)
         for name in names:
-            _move(draft / name, folder / EXAMPLES / name)
+            _swap(draft / name, folder / EXAMPLES / name, trash)
         return len(names)
 
 
@@ -121,9 +123,8 @@ def _write(archive: zipfile.ZipFile, info: zipfile.ZipInfo, folder: Path) -> Non
         shutil.copyfileobj(entry, file, 256 * 1024)
 
 
-def _move(source: Path, target: Path) -> None:
-    if target.is_symlink() or target.is_file():
-        target.unlink()
-    elif target.exists():
-        shutil.rmtree(target)
+def _swap(source: Path, target: Path, trash: Path) -> None:
+    """Put a folder in the place of another, which is removed only afterwards."""
+    if target.exists() or target.is_symlink():
+        target.rename(trash / target.name)
     source.rename(target)

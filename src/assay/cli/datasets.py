@@ -133,7 +133,7 @@ def push(
             with _sending(archive) as sent:
                 done = client.datasets.import_archive(name, archive, mode=mode, sent=sent)
         except ApiError as error:
-            if error.code == "not_found" or all("/" not in str(one.get("field")) for one in error.issues):
+            if not any(str(issue.get("field")).startswith(f"{EXAMPLES}/") for issue in error.issues):
                 raise
             _print_issues(error.issues, file)
             raise Failure(f"{file} was not imported: {formats.count(len(error.issues), 'error')}.") from error

@@ -12,7 +12,7 @@ from assay.cli.failure import ExitCode
 from assay.cli.options import AsJson, AutomationName, BaseUrl, Interval, MaxWait, Wait
 from assay.cli.waiting import print_result, until_finished
 
-app = typer.Typer(help="Run single examples.")
+app = typer.Typer(help="Run single examples of a dataset, and grade them.")
 
 
 @app.callback()
