@@ -37,7 +37,9 @@ class Automations:
         """Return an automation with its `inputSchema` and `outputSchema`."""
         return self._transport.request("GET", _path(automation))
 
-    def create(self, yaml: str, *, activate: bool = True, files: Mapping[str, bytes] | None = None) -> dict[str, Any]:
+    def create(
+        self, yaml: str, *, activate: bool | None = None, files: Mapping[str, bytes] | None = None
+    ) -> dict[str, Any]:
         """Make a workflow from its YAML and the files it names, by their paths; return `{automation, version}`.
 
         `read_beside` reads such files from the folder of the workflow.
@@ -66,22 +68,31 @@ class Automations:
         return self._transport.download(f"{_versions(automation)}/{segment(version_id)}/files/{place}", to)
 
     def push_version(
-        self, automation: str, yaml: str, *, activate: bool = True, files: Mapping[str, bytes] | None = None
+        self, automation: str, yaml: str, *, activate: bool | None = None, files: Mapping[str, bytes] | None = None
     ) -> dict[str, Any]:
-        """Add a version; without `activate` it is staged and serves nobody yet. Returns `{automation, version}`.
+        """Add a version; returns `{automation, version, staged, stagedBecause, issues}`.
 
+        With `activate` False it is staged and serves nobody yet; None makes it current, unless there is a gate policy.
         `files` as in `create`; those of other versions do not count.
 
         Raises:
-            ConflictError: the version is there already, or not higher than all others.
+            ConflictError: the version is there already, not higher than all others, or to be made current although
+                a gate asks for proof first (`gate_not_passed`).
             InvalidRequestError: the YAML is not valid.
         """
         return self._transport.request("POST", _versions(automation), body=_push_body(yaml, activate, files))
 
-    def promote(self, automation: str, version_id: str) -> dict[str, Any]:
-        """Make a version the current one, also an older one (a rollback). A second call changes nothing."""
+    def promote(self, automation: str, version_id: str, *, override: str | None = None) -> dict[str, Any]:
+        """Make a version the current one, also an older one (a rollback). A second call changes nothing.
+
+        `override` is the reason for doing so although the gate has not passed; it is kept.
+
+        Raises:
+            ConflictError: the gate has not passed (`gate_not_passed`); `body["gate"]` says what is missing.
+        """
         path = f"{_versions(automation)}/{segment(version_id)}/promote"
-        return self._transport.request("POST", path, repeatable=True)
+        body = None if override is None else {"override": {"reason": override}}
+        return self._transport.request("POST", path, body=body, repeatable=True)
 
     def triggers(self, automation: str) -> dict[str, Any]:
         """Return `{automationId, type, triggers: {api, email, manual, cron}}`."""
@@ -97,8 +108,10 @@ class Automations:
         return self._transport.request("PATCH", f"{_path(automation)}/limits", body=changes)
 
 
-def _push_body(yaml: str, activate: bool, files: Mapping[str, bytes] | None) -> dict[str, Any]:
-    body: dict[str, Any] = {"yaml": yaml, "activate": activate}
+def _push_body(yaml: str, activate: bool | None, files: Mapping[str, bytes] | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"yaml": yaml}
+    if activate is not None:
+        body["activate"] = activate
     if files:
         body["files"] = {path: base64.b64encode(content).decode() for path, content in files.items()}
     return body

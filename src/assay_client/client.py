@@ -4,10 +4,13 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from assay_client.automations import Automations
+from assay_client.comparisons import Comparisons
 from assay_client.datasets import Datasets
 from assay_client.evaluators import Evaluators
 from assay_client.examples import Examples
+from assay_client.experiments import Experiments
 from assay_client.files import Files
+from assay_client.gates import Gates
 from assay_client.keys import Keys
 from assay_client.outgoing import OutgoingHosts
 from assay_client.providers import Providers
@@ -40,10 +43,13 @@ class Client:
         """Prepare; nothing is sent yet."""
         self._transport = Transport(base_url, api_key, timeout=timeout, retries=retries, trigger=trigger)
         self.automations = Automations(self._transport)
+        self.comparisons = Comparisons(self._transport)
         self.datasets = Datasets(self._transport)
         self.evaluators = Evaluators(self._transport)
         self.examples = Examples(self._transport)
+        self.experiments = Experiments(self._transport)
         self.files = Files(self._transport)
+        self.gates = Gates(self._transport)
         self.keys = Keys(self._transport)
         self.outgoing = OutgoingHosts(self._transport)
         self.providers = Providers(self._transport)

@@ -275,8 +275,8 @@ class TestPush:
         assert assay(f"workflow push --file {file}").code == 0
         sent = {"templates/letter.docx": base64.b64encode(b"templates/letter.docx").decode()}
         assert [request.json for request in script.received] == [
-            {"yaml": LETTERS, "activate": True},
-            {"yaml": LETTERS, "activate": True, "files": sent},
+            {"yaml": LETTERS},
+            {"yaml": LETTERS, "files": sent},
         ]
 
     def test_a_file_that_is_not_there_is_said_with_its_place(

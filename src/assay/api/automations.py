@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from assay import access, automations, files
+from assay import access, automations, experiments, files
 from assay.api import parameters
 from assay.api.bodies import checked, read_json
 from assay.api.callers import Authorized, Here, Server
@@ -23,13 +23,32 @@ MAX_BASE64_BYTES = 36 * 1024**2
 """What a push may have beyond other bodies: as much as the files of a version take in base64."""
 
 
+class Override(BaseModel):
+    """Why a version is to become current although its gate has not passed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: str = Field(description="Kept with the version and in the audit log.")
+
+
+class PromoteBody(BaseModel):
+    """How to promote; may be left out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    override: Override | None = Field(default=None, description="Do so although the gate has not passed.")
+
+
 class PushBody(BaseModel):
     """A workflow file to store as a version."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     yaml: str = Field(min_length=1, max_length=2**20, description="The workflow file.")
-    activate: bool = Field(default=True, description="Make it current; false stages it.")
+    activate: bool | None = Field(
+        default=None, description="Make it current; false stages it. Left out: current, unless there is a gate policy."
+    )
+    override: Override | None = Field(default=None, description="Make it current although the gate has not passed.")
     files: dict[str, str] = Field(
         default={},
         description="Files beside it that it names, such as templates: their bytes in base64 by their relative paths. "
@@ -61,6 +80,9 @@ class LimitsBody(BaseModel):
 
     concurrency_limit: int | None = Field(default=None, alias="concurrencyLimit")
     retention_days: int | None = Field(default=None, alias="retentionDays")
+
+
+_PROMOTE_BODY = {"requestBody": {"content": {"application/json": {"schema": PromoteBody.model_json_schema()}}}}
 
 
 @router.get("/automations")
@@ -172,7 +194,11 @@ async def list_versions(request: Request, automation_id: str, caller: Authorized
 
 @router.post("/automations/{automation_id}/versions", status_code=201)
 async def push_version(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
-    """Add a version; it is current at once unless `activate` is false."""
+    """Add a version; it is current at once unless `activate` is false, or a gate policy asks for proof first.
+
+    Then it is staged (`stagedBecause: gate_policy`), and `activate: true` answers 409 `gate_not_passed` and stores
+    nothing, except with an `override`.
+    """
     return await _push(request, caller, server, automation_id)
 
 
@@ -199,12 +225,27 @@ async def get_version_file(
     )
 
 
-@router.post("/automations/{automation_id}/versions/{version_id}/promote")
-async def promote_version(automation_id: str, version_id: str, caller: Authorized, server: Here) -> Response:
-    """Make a version current. Going back to one that was current before is a rollback."""
+@router.post("/automations/{automation_id}/versions/{version_id}/promote", openapi_extra=_PROMOTE_BODY)
+async def promote_version(
+    request: Request, automation_id: str, version_id: str, caller: Authorized, server: Here
+) -> Response:
+    """Make a version current. Going back to one that was current before is a rollback, which no gate stops.
+
+    Where there is a gate policy that the version has not passed, the answer is 409 `gate_not_passed` and says what
+    is missing; `override: {reason}` promotes it all the same.
+    """
+    body = checked(PromoteBody, await read_json(request, server.settings.max_json_bytes, empty={}))
     async with server.database.transaction() as tx:
-        found = await automations.promote(tx, caller, automation=automation_id, version=version_id)
-    return JsonResponse({**_version(found.version), "reason": found.reason})
+        found = await experiments.promote(
+            tx, caller, automation=automation_id, version=version_id, override=_reason(body.override)
+        )
+    content = {
+        **_version(found.promoted.version),
+        "reason": found.promoted.reason,
+        "overridden": found.overridden,
+        "gate": None if found.decision is None else experiments.decision_json(found.decision),
+    }
+    return JsonResponse(content)
 
 
 async def _push(request: Request, caller: access.Caller, server: Server, automation: str | None) -> Response:
@@ -212,17 +253,30 @@ async def _push(request: Request, caller: access.Caller, server: Server, automat
     body = checked(PushBody, await read_json(request, limit, base64_limit=MAX_BASE64_BYTES))
     given = await asyncio.to_thread(automations.read_files, server.blobs, body.files)
     async with server.database.transaction() as tx:
-        pushed = await automations.push(
-            tx, caller, source=body.yaml, files=given, automation=automation, activate=body.activate
+        through = await experiments.push(
+            tx,
+            caller,
+            source=body.yaml,
+            files=given,
+            automation=automation,
+            activate=body.activate,
+            override=_reason(body.override),
         )
+        pushed = through.pushed
         definition = await automations.definition_of(tx, caller.organization_id, pushed.version.id)
     issues = [*pushed.issues, *await _model_issues(server, caller, definition)]
     content = {
         "automation": _summary(pushed.automation),
         "version": _version(pushed.version),
+        "staged": through.staged_because is not None,
+        "stagedBecause": through.staged_because,
         "issues": [_warning(issue) for issue in issues],
     }
     return JsonResponse(content, 201)
+
+
+def _reason(override: Override | None) -> str | None:
+    return None if override is None else override.reason
 
 
 async def _model_issues(
@@ -285,6 +339,7 @@ def _version(found: automations.Version) -> dict[str, Any]:
         "kind": found.kind,
         "contentHash": found.content_hash.hex(),
         "gitRef": found.git_ref,
+        "overrideReason": found.override_reason,
     }
 
 

@@ -24,6 +24,7 @@ STATUS = {
     ErrorKind.FORBIDDEN: 403,
     ErrorKind.NOT_FOUND: 404,
     ErrorKind.CONFLICT: 409,
+    ErrorKind.STALE: 412,
     ErrorKind.TOO_LARGE: 413,
     ErrorKind.RATE_LIMITED: 429,
     ErrorKind.UNAVAILABLE: 503,
@@ -55,6 +56,9 @@ def error_response(request: Request, error: AssayError) -> Response:
     conflicting = getattr(error, "conflicting_workflow_id", None)
     if conflicting is not None:
         body["conflictingWorkflowId"] = conflicting
+    decision = getattr(error, "decision", None)
+    if decision is not None:
+        body["gate"] = decision
     return JsonResponse(body, STATUS[error.kind], headers=_headers(error))
 
 

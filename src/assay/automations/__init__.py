@@ -24,6 +24,7 @@ from assay.automations.limits import all_limits, set_limits
 from assay.automations.listing import list_automations, list_versions
 from assay.automations.model import (
     Automation,
+    GateRecord,
     Kind,
     Limits,
     Promoted,
@@ -37,13 +38,14 @@ from assay.automations.model import (
 from assay.automations.triggers import set_triggers
 from assay.automations.validation import parse_workflow
 from assay.automations.version_files import FileProblem, NewFiles, read_files, version_file
-from assay.automations.versions import check_workflow, promote, push, read_version
+from assay.automations.versions import check_workflow, hold, promote, push, read_version, was_current
 
 __all__ = [
     "AskedModel",
     "Automation",
     "AutomationNotFoundError",
     "FileProblem",
+    "GateRecord",
     "InputContract",
     "InvalidInputError",
     "InvalidTargetError",
@@ -76,6 +78,7 @@ __all__ = [
     "check_workflow",
     "definition_of",
     "get",
+    "hold",
     "list_automations",
     "list_versions",
     "parse_workflow",
@@ -88,4 +91,5 @@ __all__ = [
     "set_triggers",
     "version_by_ref",
     "version_file",
+    "was_current",
 ]

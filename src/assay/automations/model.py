@@ -48,7 +48,10 @@ class Automation:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One immutable state of an automation; `content_hash` covers its source and its files."""
+    """One immutable state of an automation; `content_hash` covers its source and its files.
+
+    `override_reason` says why it was last made current although its gate had not passed; None otherwise.
+    """
 
     id: str
     automation_id: str
@@ -59,6 +62,7 @@ class Version:
     git_ref: str | None
     created_by: str | None
     created_at: datetime
+    override_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,14 @@ class Pushed:
     version: Version
     created: bool
     issues: tuple[Issue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateRecord:
+    """What a gate said of a version that it let through, and why it was to be let through although that was no."""
+
+    said: JsonValue
+    override_reason: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from assay.automations.model import (
     ActivationReason,
     Address,
     Automation,
+    GateRecord,
     Kind,
     Limits,
     Triggers,
@@ -29,7 +30,9 @@ a.created_at, a.updated_at,
 
 _VERSION = """
 v.id, v.automation_id, v.kind, v.label, v.content_hash, v.git_ref, v.created_by, v.created_at,
-v.id = a.current_version_id AS is_current
+v.id = a.current_version_id AS is_current,
+(SELECT t.override_reason FROM automation_activations t WHERE t.automation_id = v.automation_id AND t.version_id = v.id
+ ORDER BY t.created_at DESC LIMIT 1) AS override_reason
 """
 
 # A slug never looks like an id, so at most one row is meant.
@@ -103,8 +106,9 @@ WHERE organization_id = $1 AND id = $2
 """
 
 INSERT_ACTIVATION = """
-INSERT INTO automation_activations (organization_id, automation_id, version_id, reason, user_id)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO automation_activations
+    (organization_id, automation_id, version_id, reason, user_id, gate, override_reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 
 WAS_CURRENT = """
@@ -234,11 +238,16 @@ async def activate(
     triggers: Triggers,
     reason: ActivationReason,
     user_id: str | None,
+    gate: GateRecord | None,
 ) -> None:
-    """Make a version current, and note since when and why."""
+    """Make a version current, and note since when and why, and what a gate said of it."""
     automation_id = version.automation_id
     await tx.execute(ACTIVATE, organization_id, automation_id, version.id, description, triggers.api, triggers.manual)
-    await tx.execute(INSERT_ACTIVATION, organization_id, automation_id, version.id, reason, user_id)
+    said = None if gate is None else jsontext.dump(gate.said)
+    override_reason = None if gate is None else gate.override_reason
+    await tx.execute(
+        INSERT_ACTIVATION, organization_id, automation_id, version.id, reason, user_id, said, override_reason
+    )
 
 
 async def was_current(tx: db.Transaction, organization_id: str, version: Version) -> bool:
@@ -356,6 +365,7 @@ def _version(row: db.Row) -> Version:
         git_ref=row["git_ref"],
         created_by=row["created_by"],
         created_at=row["created_at"],
+        override_reason=row["override_reason"],
     )
 
 

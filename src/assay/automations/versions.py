@@ -22,6 +22,7 @@ from assay.automations.errors import (
 from assay.automations.model import (
     ActivationReason,
     Automation,
+    GateRecord,
     Promoted,
     Pushed,
     Triggers,
@@ -92,10 +93,34 @@ async def check_workflow(
     return None if wrong_calls else parsed.definition, (*wrong_calls, *parsed.issues)
 
 
-async def promote(tx: db.Transaction, caller: access.Caller, *, automation: str, version: str) -> Promoted:
+async def hold(tx: db.Transaction, organization_id: str, automation: str) -> Automation:
+    """Keep everyone else from changing an automation, its versions or its evaluators until the transaction ends.
+
+    Returns the automation as others left it.
+
+    Raises:
+        AutomationNotFoundError: the organization has no such automation.
+    """
+    return await _locked(tx, await get(tx, organization_id, automation))
+
+
+async def was_current(tx: db.Transaction, organization_id: str, version: Version) -> bool:
+    """Whether the version is current, or ever was."""
+    return await store.was_current(tx, organization_id, version)
+
+
+async def promote(
+    tx: db.Transaction,
+    caller: access.Caller,
+    *,
+    automation: str,
+    version: str,
+    gate: GateRecord | None = None,
+) -> Promoted:
     """Make a version (an id or label) current; going back to one that was current before counts as a rollback.
 
     Promoting the current version changes nothing. Triggers that no person switched follow the version's file.
+    What a gate said of the version is kept with the activation; asking the gate is up to `experiments.promote`.
 
     Raises:
         AutomationNotFoundError: the organization has no such automation.
@@ -108,9 +133,14 @@ async def promote(tx: db.Transaction, caller: access.Caller, *, automation: str,
         return Promoted(*await _present(tx, target, chosen), reason=None)
     definition = await definition_of(tx, caller.organization_id, chosen.id)
     reason = "rollback" if await store.was_current(tx, caller.organization_id, chosen) else "promote"
-    await _activate(tx, caller, chosen, definition, reason)
+    await _activate(tx, caller, chosen, definition, reason, gate)
     action = "version.rolled_back" if reason == "rollback" else "version.promoted"
-    detail = {"automation": target.id, "label": chosen.label, "before": target.current_version_id}
+    detail: dict[str, JsonValue] = {
+        "automation": target.id,
+        "label": chosen.label,
+        "before": target.current_version_id,
+        **({} if gate is None or gate.override_reason is None else {"overrideReason": gate.override_reason}),
+    }
     await _record(tx, caller, action, chosen.id, detail)
     return Promoted(*await _present(tx, target, chosen), reason=reason)
 
@@ -199,6 +229,7 @@ async def _activate(
     version: Version,
     definition: WorkflowDefinition,
     reason: ActivationReason,
+    gate: GateRecord | None = None,
 ) -> None:
     await store.activate(
         tx,
@@ -208,6 +239,7 @@ async def _activate(
         triggers=Triggers(definition.triggers.api, definition.triggers.manual),
         reason=reason,
         user_id=caller.user_id,
+        gate=gate,
     )
 
 

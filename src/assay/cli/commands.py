@@ -33,19 +33,24 @@ class Place:
 COMMANDS: Mapping[str, Place] = {
     "run": Place(RUNS, "starting", "run", "Start a run."),
     "rerun": Place(RUNS, "starting", "rerun", "Start a run again with the same input."),
-    "runs": Place(RUNS, "runs", "app", "Look at runs: list, get, trace, watch, cancel, compare, delete, artifacts."),
+    "runs": Place(
+        RUNS, "runs", "app", "Look at runs: list, get, trace, scores, watch, cancel, compare, delete, artifacts."
+    ),
     "status": Place(RUNS, "status", "status", "Say which server answers, and as whom."),
     "workflow": Place(
         WORKFLOWS,
         "workflows",
         "app",
-        "Write workflows: validate, push, pull, list, versions, promote, evaluators, dataset.",
+        "Write workflows: validate, push, pull, list, versions, promote, evaluators, dataset, experiment.",
     ),
     "automations": Place(WORKFLOWS, "automations", "app", "Look at automations; switch triggers, set limits."),
     "providers": Place(WORKFLOWS, "providers", "app", "Add, list, test and remove model providers."),
     "outgoing": Place(WORKFLOWS, "outgoing", "app", "List, allow and refuse private hosts that runs may reach."),
     "examples": Place(WORKFLOWS, "examples", "app", "Run single examples of a dataset, and grade them."),
     "evaluators": Place(WORKFLOWS, "evaluators", "app", "Look up the evaluator types that judge runs."),
+    "gate": Place(
+        WORKFLOWS, "gates", "app", "Say whether a version may become current: assay gate AUTOMATION --version V."
+    ),
     "steps": Place(WORKFLOWS, "steps", "app", "Look up the step types that workflows are made of."),
     "serve": Place(
         SERVER, "server", "serve", "Run the server, its database if you have none of your own, and a worker."

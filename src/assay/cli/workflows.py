@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assay.cli import datasets, formats, output, workflow_evaluators
+from assay.cli import datasets, experiments, formats, output, workflow_evaluators
 from assay.cli.answers import Json, items
 from assay.cli.automations import Offset, PageSize, Search, print_automations
 from assay.cli.connection import automation_ref, connect
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("workflow.yaml")
 
 app = typer.Typer(
-    help="Write workflows: validate, push, pull, list, versions, promote, evaluators, dataset."
+    help="Write workflows: validate, push, pull, list, versions, promote, evaluators, dataset, experiment."
 )
 
 app.add_typer(workflow_evaluators.app, name="evaluators")
+app.add_typer(experiments.app, name="experiment")
+app.add_typer(experiments.app, name="exp", hidden=True)
 app.add_typer(datasets.app, name="dataset")
 
 WorkflowName = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Id (wf_…) or name.", show_default=False)]
@@ -81,8 +83,13 @@ def push(
         typer.Option("--workflow-id", metavar="WORKFLOW", help="Push to this one; else to the one of the file's name."),
     ] = None,
     activate: Annotated[
-        bool, typer.Option("--activate/--no-activate", help="Make it current, or stage it to be promoted later.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--activate/--no-activate",
+            help="Make it current, or stage it to be promoted later. Current, unless a gate asks for proof first.",
+            show_default=False,
+        ),
+    ] = None,
     set_version: Annotated[
         str | None, typer.Option("--set-version", metavar="X.Y.Z", help="Set the version, in the file too.")
     ] = None,
@@ -182,18 +189,26 @@ def promote(
     workflow: WorkflowName,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Version or its id.", show_default=False)],
     *,
+    override: Annotated[
+        str | None,
+        typer.Option(
+            "--override", metavar="REASON", help="Do so although its gate has not passed; the reason is kept."
+        ),
+    ] = None,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a version the current one; an older one is a rollback."""
+    """Make a version the current one, if its gate lets it; an older one is a rollback, which needs no gate."""
     with connect(base_url) as client:
-        found = client.automations.promote(automation_ref(workflow), version)
+        found = client.automations.promote(automation_ref(workflow), version, override=override)
     if as_json:
         output.print_json(found)
         return
     output.print_line(found["automationId"], found["version"])
     reason = found.get("reason")
     output.say("It was current already." if reason is None else f"{found['version']} is current now ({reason}).")
+    if found.get("overridden"):
+        output.say("Its gate had not passed; that, and your reason, are kept.")
 
 
 def _parsed(text: str, beside: FilesBeside) -> "ParsedWorkflow":
@@ -223,7 +238,7 @@ def _fetched(client: Client, version: Json, path: str) -> bytes:
 
 
 def _push(
-    client: Client, text: str, file: Path, workflow: str | None, activate: bool, bump: Part | None
+    client: Client, text: str, file: Path, workflow: str | None, activate: bool | None, bump: Part | None
 ) -> tuple[dict[str, Any], str]:
     """Push the text, and where the server misses files that it names, once more with them."""
     try:
@@ -240,7 +255,7 @@ def _push_with(
     text: str,
     files: Mapping[str, bytes],
     workflow: str | None,
-    activate: bool,
+    activate: bool | None,
     bump: Part | None,
 ) -> tuple[dict[str, Any], str]:
     if workflow is None:
@@ -284,6 +299,9 @@ def _tell_pushed(pushed: Json, file: Path, *, as_json: bool) -> None:
     automation, version = pushed["automation"], pushed["version"]
     output.print_line(automation["id"], version["version"])
     state = "is current" if version["isCurrent"] else "is staged; `assay workflow promote` makes it current"
+    if pushed.get("stagedBecause") == "gate_policy":
+        command = f"assay gate {automation['slug']} --version {version['version']} --run"
+        state = f"is staged, since a gate asks for proof first: {command}"
     output.say(f"{automation['slug']} {version['version']} {state}.")
     if not automation["triggers"]["api"]:
         output.say(f"Runs by API and CLI are off: assay automations triggers {automation['slug']} --enable api")

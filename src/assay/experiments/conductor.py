@@ -9,7 +9,8 @@ import contextlib
 import logging
 
 from assay import db, engine
-from assay.experiments import store
+from assay.experiments import result_store, store
+from assay.experiments.baselines import compare_with_baseline
 from assay.experiments.concluding import conclude
 from assay.experiments.model import Experiment
 
@@ -30,6 +31,7 @@ class Conductor:
         self._database = database
         self._told: set[str] = set()
         self._woken = asyncio.Event()
+        self._looked_back = False
 
     async def run(self) -> None:
         """Go on until cancelled, through every loss of the database."""
@@ -40,6 +42,7 @@ class Conductor:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), timeout=LOOK_AGAIN_SECONDS)
                 try:
+                    await self._look_back()
                     await self._look()
                 except db.DatabaseUnavailableError:
                     log.warning("Experiments wait: the database is away.")
@@ -60,6 +63,16 @@ class Conductor:
         self._told.clear()
         self._woken.set()
 
+    async def _look_back(self) -> None:
+        """Once, make the comparisons that a crash between the end of an experiment and them left out."""
+        if self._looked_back:
+            return
+        async with self._database.single_statement() as tx:
+            ended = await result_store.without_baseline(tx)
+        self._looked_back = True
+        for organization_id, experiment_id in ended:
+            await compare_with_baseline(self._database, organization_id, experiment_id)
+
     async def _look(self) -> None:
         self._woken.clear()
         told, self._told = self._told, set()
@@ -71,12 +84,16 @@ class Conductor:
 
 
 async def advance(database: db.Database, experiment_id: str) -> None:
-    """Do what is to be done for an experiment now; nothing if it has ended or another worker is at it."""
+    """Do what is to be done for an experiment now; nothing if it has ended or another worker is at it.
+
+    Whoever ends it also holds it against its baseline.
+    """
     async with database.transaction() as tx:
         experiment = await store.take(tx, experiment_id)
         if experiment is None or await _goes_on(tx, experiment):
             return
         await conclude(tx, experiment)
+    await compare_with_baseline(database, experiment.organization_id, experiment.id)
 
 
 async def _goes_on(tx: db.Transaction, experiment: Experiment) -> bool:

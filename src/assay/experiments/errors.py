@@ -14,6 +14,18 @@ class EmptyDatasetError(ConflictError):
     hint = "Add examples: assay workflow dataset push, or POST …/examples."
 
 
+class DifferentAutomationsError(InvalidValueError):
+    """These are experiments of different automations, so there is nothing to compare."""
+
+    code = "different_automations"
+
+
+class ExperimentNotFinishedError(ConflictError):
+    """An experiment can be compared once it has ended."""
+
+    code = "experiment_not_finished"
+
+
 class InvalidPlanError(InvalidValueError):
     """The experiment cannot be run like that."""
 

@@ -125,6 +125,11 @@ def read_policy(value: JsonValue) -> GatePolicy:
     raise InvalidGatePolicyError(listed[0].message, field=listed[0].field, issues=listed)
 
 
+def policy_schema() -> dict[str, JsonValue]:
+    """Give the JSON Schema of a policy."""
+    return GatePolicy.model_json_schema(by_alias=True)
+
+
 def policy_json(policy: GatePolicy) -> dict[str, JsonValue]:
     """Write a policy with all its keys; `read_policy` reads it again."""
     return policy.model_dump(mode="json", by_alias=True)
