@@ -59,6 +59,7 @@ def _claim_from(row: Row, cancelled: asyncio.Event) -> Claim:
         metadata=jsontext.load(row["metadata"]),
         batch_id=row["batch_id"],
         example_id=row["example_id"],
+        parent_run_id=row["parent_run_id"],
         trigger_type=row["trigger_type"],
         input_size=len(row["input"]),
         file_type=row["file_type"],

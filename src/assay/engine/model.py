@@ -104,6 +104,7 @@ class Claim:
     metadata: JsonValue
     batch_id: str | None = None
     example_id: str | None = None
+    parent_run_id: str | None = None
     trigger_type: str = "api"
     input_size: int = 0
     """Characters of the input's JSON."""

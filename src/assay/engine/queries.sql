@@ -19,7 +19,7 @@ WITH before AS (
     WHERE runs.id = before.id AND before.status IN ('pending', 'running', 'waiting')
     RETURNING runs.id, runs.organization_id, runs.automation_id, runs.kind, runs.version_id, runs.mode,
               runs.created_at, runs.started_at, runs.cancel_requested_at, runs.delivery, runs.lost_deliveries,
-              runs.batch_id, runs.example_id, runs.trigger_type,
+              runs.batch_id, runs.example_id, runs.parent_run_id, runs.trigger_type,
               before.status = 'running' AS was_lost, before.alone AS was_alone
 )
 SELECT claimed.*, run_inputs.input, run_inputs.overrides, run_inputs.metadata,

@@ -15,7 +15,7 @@ from assay.runs.errors import (
     RunUnderReviewError,
 )
 from assay.runs.execution import Executor
-from assay.runs.features import FeatureGroup, Features, source_in
+from assay.runs.features import Confidence, FeatureGroup, Features, source_in
 from assay.runs.input_files import InvalidFileReferenceError, Upload
 from assay.runs.listing import list_runs
 from assay.runs.model import (
@@ -44,6 +44,7 @@ __all__ = [
     "ApiTriggerDisabledError",
     "AutomationDisabledError",
     "Chosen",
+    "Confidence",
     "Difference",
     "Ended",
     "Event",

@@ -31,7 +31,7 @@ class Executor:
         if claim.example_id is not None and self.services.grader is not None:
             return dataclasses.replace(outcome, attachment=await self.services.grader(claim, outcome))
         if claim.mode != "eval" and self.services.sampler is not None:
-            return dataclasses.replace(outcome, draw=await self.services.sampler(claim, outcome))
+            return dataclasses.replace(outcome, draw=await self.services.sampler(claim, outcome, seen.confidence))
         return outcome
 
     async def _executed(self, claim: engine.Claim, journal: engine.Journal, seen: DocumentSeen) -> engine.Outcome:

@@ -15,7 +15,7 @@ a class must never mean something else later: figures of before and after would 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import cast
+from typing import Literal, cast
 
 from pydantic import JsonValue
 
@@ -34,6 +34,8 @@ _SAME_TYPES = {
     "application/x-pdf": "application/pdf",
 }
 _PARSING_TYPE = "ai.parse"
+Confidence = Literal["low", "medium", "high"]
+_CONFIDENCES: Sequence[Confidence] = ("low", "medium", "high")
 MAX_SOURCE_CHARACTERS = 100
 MAX_LOOKED_AT = 1_000
 """Values of an input among which its longest text is looked for."""
@@ -71,14 +73,19 @@ class FeatureGroup:
 
 @dataclass(slots=True)
 class DocumentSeen:
-    """The first document that a run parsed, once it has."""
+    """The first document that a run parsed, once it has, and the least sure of the values that were read from any."""
 
     pages: int | None = None
     text: str = ""
+    confidence: Confidence | None = None
 
     def notice(self, step_type: str, output: JsonValue) -> None:
         """Look at the output of a step that ended; the first one that parsed a document counts."""
-        if step_type != _PARSING_TYPE or self.pages is not None or not isinstance(output, dict):
+        if not isinstance(output, dict):
+            return
+        if "_grounding" in output:
+            self.confidence = _lower(self.confidence, output["_grounding"])
+        if step_type != _PARSING_TYPE or self.pages is not None:
             return
         pages, text = output.get("pageCount"), output.get("text")
         if isinstance(pages, int) and isinstance(text, str):
@@ -103,6 +110,12 @@ def source_in(metadata: JsonValue | Mapping[str, JsonValue]) -> str | None:
     """Return the source that metadata names; None where it names none."""
     source = metadata.get("source") if isinstance(metadata, Mapping) else None
     return source[:MAX_SOURCE_CHARACTERS] if isinstance(source, str) and source else None
+
+
+def _lower(known: Confidence | None, grounding: JsonValue) -> Confidence | None:
+    entries = grounding.values() if isinstance(grounding, dict) else ()
+    said = [entry.get("confidence") for entry in entries if isinstance(entry, dict)]
+    return next((level for level in _CONFIDENCES if level in said or level == known), None)
 
 
 def _longest_text(value: JsonValue) -> str:

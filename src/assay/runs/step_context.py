@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from assay import automations, clock, db, documents, engine, files, providers, sandbox, steps
 from assay.outgoing import Outgoing
 from assay.runs.children import Chooser, read_child, start_child, take_over
+from assay.runs.features import Confidence
 
 Invoke = Callable[[str, JsonValue], Awaitable[JsonValue]]
 Reaching = Callable[[], Awaitable[Outgoing]]
@@ -23,8 +24,11 @@ Ended = engine.Completed | engine.Failed | engine.Cancelled
 Grader = Callable[[engine.Claim, Ended], Awaitable[engine.Attachment | None]]
 """Judges how the run of an example ended; what it returns is written together with that end."""
 
-Sampler = Callable[[engine.Claim, Ended], Awaitable[engine.Draw | None]]
-"""Draws whether a run that ended is in the review sample; None where there is nothing to draw."""
+Sampler = Callable[[engine.Claim, Ended, Confidence | None], Awaitable[engine.Draw | None]]
+"""Draws whether a run that ended is in the review sample; None where there is nothing to draw.
+
+It is told the lowest confidence that a step of the run had in one of its values.
+"""
 
 MAX_ARTIFACT_BYTES = 256 * 1024**2
 HELD_WAIT_SECONDS = 1.0
