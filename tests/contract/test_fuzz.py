@@ -49,12 +49,26 @@ START = st.fixed_dictionaries(
         "routingKey": TEXT,
     },
 )
+EXAMPLE = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["first", "second", "A b", None]),
+        "input": st.dictionaries(st.sampled_from(["n", "document"]), VALUE, max_size=2) | VALUE,
+        "expected": VALUE | st.fixed_dictionaries({"$error": VALUE}),
+        "metadata": VALUE,
+        "annotation": VALUE,
+        "rowOrder": VALUE,
+        "overrides": st.fixed_dictionaries({"steps": VALUE}) | VALUE,
+        "newFilename": TEXT,
+    },
+)
 QUERY_NAMES = (
     st.sampled_from(
         ["version", "wait_for_completion", "expand", "zip", "search", "before", "limit", "offset", "cursor"]
     )
     | st.sampled_from(["status", "type", "source", "trigger", "mode", "triggeredBy", "sourceRef", "batchId", "ids"])
     | st.sampled_from(["exampleId", "exampleIdContains", "from", "to", "completedAfter", "experiments", "order"])
+    | st.sampled_from(["exampleIds", "revision", "include", "results", "format", "sourceRef"])
 )
 # A wait is the one parameter that costs time.
 QUERY = st.lists(st.tuples(QUERY_NAMES | TEXT, TEXT), max_size=4).map(
@@ -63,7 +77,7 @@ QUERY = st.lists(st.tuples(QUERY_NAMES | TEXT, TEXT), max_size=4).map(
 RAW_TEXT = st.binary(max_size=20)
 PART = st.tuples(
     st.sampled_from(
-        [b"target", b"input", b"metadata", b"overrides", b"files.document", b"files.n", b"file", b"purpose"]
+        [b"target", b"input", b"metadata", b"overrides", b"files.document", b"files.n", b"file", b"purpose", b"mode"]
     )
     | RAW_TEXT,
     st.none() | RAW_TEXT | st.sampled_from([b"a.txt", b"../../x", b'a";x="', b"\xff", b"a\x00b", b"x" * 400]),
@@ -90,6 +104,7 @@ FORM = st.lists(PART, max_size=5).map(_written)
 CUT = st.tuples(FORM, st.integers(0, 400)).map(lambda cut: cut[0][: cut[1]])
 BODY = st.one_of(
     st.tuples(st.just("application/json"), START.map(_json)),
+    st.tuples(st.just("application/json"), EXAMPLE.map(_json)),
     st.tuples(st.just("application/json"), VALUE.map(_json)),
     st.tuples(st.just("application/json"), st.binary(max_size=60)),
     st.tuples(st.just(f"multipart/form-data; boundary={BOUNDARY}"), FORM | CUT),

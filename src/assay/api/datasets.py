@@ -124,7 +124,8 @@ async def _upload(
         async with open_form(request, server.blobs, datasets.MAX_ARCHIVE + _FORM_BYTES) as form:
             yield _Upload(automation, _archive_of(form), _mode_of(form))
     except BodyTooLargeError as error:
-        raise datasets.ArchiveTooLargeError(error.message, field="file") from error
+        message = f"An import takes archives of up to {datasets.MAX_ARCHIVE // _MEGABYTE} MiB."
+        raise datasets.ArchiveTooLargeError(message, field="file") from error
 
 
 def _archive_of(form: Form) -> files.Spool:
