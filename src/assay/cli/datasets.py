@@ -124,7 +124,6 @@ def push(
     """
     name = automation_ref(automation)
     with archive_of(file) as archive, connect(base_url) as client:
-        _check_size(archive)
         if mode == "replace":
             total = client.examples.list(name, limit=1, include="metadata")["total"]
             what = formats.count(total, "example")
@@ -218,18 +217,6 @@ def _print_difference(found: Difference, *, as_json: bool) -> None:
     rows += [("~", name, ", ".join(parts)) for name, parts in found.changed.items()]
     output.print_rows(("", "example", "differs in"), sorted(rows, key=lambda row: row[1]))
     output.say("No difference." if found.is_empty else f"{formats.count(found.same, 'other example')} the same.")
-
-
-def _check_size(archive: Path) -> None:
-    from assay import datasets  # noqa: PLC0415
-
-    size = archive.stat().st_size
-    if size > datasets.MAX_ARCHIVE:
-        # A server that refuses in the middle of a body cannot always be heard.
-        raise Failure(
-            f"The archive has {formats.size(size)}; {formats.size(datasets.MAX_ARCHIVE)} are taken at once.",
-            hint="Push parts of it, one after the other, with --mode append.",
-        )
 
 
 @contextmanager
