@@ -1,8 +1,8 @@
 """Following an experiment while it goes on: each run once, as it ends."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 
 from assay import db, engine
 from assay.experiments import store
@@ -10,8 +10,8 @@ from assay.experiments.model import Counts, Experiment, ExperimentRun, Score
 
 HEARTBEAT_SECONDS = 10.0
 PORTION = 200
-# Ends are written in an order that is not quite that of their times.
-_OVERLAP = timedelta(seconds=2)
+PACE_SECONDS = 0.1
+"""So much is let pass after a look that found something: one look serves many ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,34 +35,46 @@ async def follow(
 ) -> AsyncGenerator[ExampleEnded | ExperimentEnded | None]:
     """Yield what happens from the beginning of the experiment to its end; None now and then when nothing does.
 
-    Ends after `ExperimentEnded`, or when the experiment is gone. Holds the ids of the runs that were told.
+    Runs that ended before are told first, roughly in the order in which they were queued. Ends after
+    `ExperimentEnded`, or when the experiment is gone.
     """
-    told: set[str] = set()
-    since: datetime | None = None
+    # Each look reads the runs that are queued and were not told: few, however large the experiment is.
+    behind: set[int] = set()
+    frontier = 0
     counts = Counts(0, 0, 0, 0, 0, 0, None)
     with waiting_room.place_for_batch(experiment.id) as waiter:
         while True:
             waiter.rearm()
             async with database.transaction() as tx:
-                now = await store.get(tx, experiment.organization_id, experiment.id)
-                ended = await store.ended_since(tx, experiment.id, since, len(told) + PORTION)
-                fresh = [run for run in ended if run.id not in told][:PORTION]
-                scores = await store.scores_of(tx, experiment.organization_id, [run.id for run in fresh])
-            if now is None:
-                return
-            for run in fresh:
-                told.add(run.id)
+                now = await store.get(tx, experiment.organization_id, experiment.id, live_counts=False)
+                if now is None:
+                    return
+                reached = min(_queued_up_to(now), frontier + PORTION)
+                behind.update(range(frontier, reached))
+                ended = await store.ended_at(tx, experiment.id, behind)
+                scores = await store.scores_of(tx, experiment.organization_id, [run.id for _, run in ended])
+            is_everything = reached == _queued_up_to(now)
+            frontier = reached
+            for position, run in ended:
+                behind.discard(position)
                 counts = _counted(counts, run)
                 yield ExampleEnded(run, scores.get(run.id, []), replace(now, counts=counts))
-            if fresh:
-                latest = fresh[-1].completed_at
-                since = None if latest is None else latest - _OVERLAP
+            if not is_everything:
                 continue
             if now.status == "completed":
                 yield ExperimentEnded(now)
                 return
-            if not await waiter.wait(HEARTBEAT_SECONDS):
+            if ended:
+                await asyncio.sleep(PACE_SECONDS)
+            elif not await waiter.wait(HEARTBEAT_SECONDS):
                 yield None
+
+
+def _queued_up_to(experiment: Experiment) -> int:
+    """Return the position behind the last run that may have ended; those rejected at once may stand behind it."""
+    if experiment.status == "completed" or experiment.cancel_requested_at is not None:
+        return experiment.runs
+    return experiment.next_position
 
 
 def _counted(counts: Counts, run: ExperimentRun) -> Counts:

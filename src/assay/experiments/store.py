@@ -1,7 +1,7 @@
 """All SQL about experiments: their rows, their runs, the scores, and what came of each example."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -352,10 +352,14 @@ async def save_results(
 # --- reading
 
 
-async def get(tx: db.Transaction, organization_id: str, experiment_id: str) -> Experiment | None:
-    """Read an experiment with its counts."""
+async def get(
+    tx: db.Transaction, organization_id: str, experiment_id: str, *, live_counts: bool = True
+) -> Experiment | None:
+    """Read an experiment with its counts; without `live_counts`, which read all its runs, only once it has ended."""
     row = await tx.fetch_one(_EXPERIMENT + "WHERE e.id = $1 AND e.organization_id = $2", experiment_id, organization_id)
-    return None if row is None else (await _with_counts(tx, [row]))[0]
+    if row is None:
+        return None
+    return (await _with_counts(tx, [row]))[0] if live_counts else _experiment(row, _stored_counts(row))
 
 
 async def list_experiments(
@@ -393,16 +397,12 @@ async def runs_of(
     return [(row["position"], _run(row)) for row in await tx.fetch(sql, experiment_id, after, limit)]
 
 
-async def ended_since(
-    tx: db.Transaction, experiment_id: str, moment: datetime | None, limit: int
-) -> list[ExperimentRun]:
-    """Read runs of an experiment that ended at the moment or later, in the order of their ends."""
-    sql = (
-        _RUNS
-        + """AND r.outcome IS NOT NULL AND ($2::timestamptz IS NULL OR r.completed_at >= $2)
-        ORDER BY r.completed_at, er.position LIMIT $3"""
-    )
-    return [_run(row) for row in await tx.fetch(sql, experiment_id, moment, limit)]
+async def ended_at(
+    tx: db.Transaction, experiment_id: str, positions: Collection[int]
+) -> list[tuple[int, ExperimentRun]]:
+    """Read those of the runs at these positions that have ended, in the order of their ends."""
+    sql = _RUNS + "AND er.position = ANY($2::int[]) AND r.outcome IS NOT NULL ORDER BY r.completed_at, er.position"
+    return [(row["position"], _run(row)) for row in await tx.fetch(sql, experiment_id, list(positions))]
 
 
 async def scores_of(tx: db.Transaction, organization_id: str, run_ids: Sequence[str]) -> dict[str, list[Score]]:
