@@ -16,6 +16,7 @@ from tests.runs.step_types import ALL, GATES, Gate
 
 from assay import access, api, bootstrap, steps
 from assay.settings import Settings
+from assay.site import Site
 
 Result = TypeVar("Result")
 Json = Any
@@ -139,7 +140,7 @@ def _run(settings: Settings, ready: "Future[Served]", over: threading.Event, wit
 async def _serve(settings: Settings, ready: "Future[Served]", over: threading.Event, with_worker: bool) -> None:
     async with contextlib.AsyncExitStack() as stack:
         opened = await stack.enter_async_context(bootstrap.open_server(settings))
-        app = api.create_app(lambda: contextlib.nullcontext(opened))
+        app = Site(opened)
         server = uvicorn.Server(
             uvicorn.Config(app, port=0, http="httptools", ws="none", log_config=None, access_log=False)
         )

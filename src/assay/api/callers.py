@@ -1,27 +1,14 @@
 """Who is calling, and whether the route's row in the policy lets them in."""
 
-from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from assay import access, db, engine, files, providers
+from assay import access
 from assay.errors import NotFoundError
-from assay.settings import Settings
+from assay.server import Server
 
 PREFIXES = ("/api/v1", "/v1")
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """What the routes of one server process share."""
-
-    settings: Settings
-    database: db.Database
-    blobs: files.Blobs
-    waiting_room: engine.WaitingRoom
-    limiter: access.RateLimiter
-    models: providers.Models
 
 
 def server_of(request: Request) -> Server:
@@ -46,6 +33,7 @@ async def authorized(request: Request) -> access.Caller:
         RateLimitedError: the key asked too often.
         InsufficientScopeError: the key may not use this route.
         NotFoundError: the path names something that cannot exist.
+        RunNotFoundError: the path names a run, which whoever may only review is not to know of.
     """
     server = server_of(request)
     async with server.database.single_statement() as tx:
@@ -55,6 +43,9 @@ async def authorized(request: Request) -> access.Caller:
     # PostgreSQL cannot even be asked for a text with NUL in it.
     if any("\x00" in str(value) for value in request.path_params.values()):
         raise NotFoundError
+    if caller.only_reviews and "run_id" in request.path_params:
+        async with server.database.single_statement() as tx:
+            await reviews.check_reach(tx, caller, request.path_params["run_id"])
     return caller
 
 

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, Place] = {
         RUNS, "runs", "app", "Look at runs: list, get, trace, scores, watch, cancel, compare, delete, artifacts."
     ),
     "status": Place(RUNS, "status", "status", "Say which server answers, and as whom."),
+    "init": Place(WORKFLOWS, "init", "init", "Begin a workflow, with examples and evaluators that measure it."),
     "workflow": Place(
         WORKFLOWS,
         "workflows",
@@ -60,6 +61,7 @@ COMMANDS: Mapping[str, Place] = {
         SERVER, "demo", "demo", "Send made-up invoices through the example workflow, and count what it gets right."
     ),
     "keys": Place(SERVER, "keys", "app", "Make, list and revoke API keys, on the server's own data."),
+    "users": Place(SERVER, "users", "app", "Add people, list them, and print links that sign them in once."),
     "db": Place(SERVER, "database", "app", "Look at the database schema, or upgrade it."),
     "backup": Place(SERVER, "backup", "backup", "Write database and files to one archive."),
     "restore": Place(SERVER, "backup", "restore", "Put back what a backup holds."),

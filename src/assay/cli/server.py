@@ -21,6 +21,8 @@ from assay.settings import Settings
 if TYPE_CHECKING:
     import uvicorn
 
+    from assay.server import Server
+
 DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Folder of everything not configured elsewhere.")]
 
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
@@ -60,7 +62,7 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], *, with_w
     """Serve until told to stop; return whether it ever began."""
     import uvicorn  # noqa: PLC0415
 
-    from assay import api, bootstrap  # noqa: PLC0415
+    from assay import bootstrap, site  # noqa: PLC0415
 
     async with contextlib.AsyncExitStack() as stack:
         if with_worker:
@@ -68,7 +70,7 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], *, with_w
             await stack.enter_async_context(_WorkerProcess(settings).running())
         opened = await stack.enter_async_context(bootstrap.open_server(settings))
         config = uvicorn.Config(
-            api.create_app(lambda: contextlib.nullcontext(opened)),
+            site.Site(opened),
             http="httptools",
             ws="none",
             log_config=None,
@@ -82,7 +84,7 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], *, with_w
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn stops at a signal and then raises it once more, which would end us before the rest is closed.
             asyncio.get_running_loop().add_signal_handler(number, lambda: None)
-        announcing = asyncio.create_task(_announce(server, settings))
+        announcing = asyncio.create_task(_announce(server, settings, await _first_sign_in(opened)))
         try:
             await server.serve(list(sockets))
         finally:
@@ -90,12 +92,26 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], *, with_w
         return server.started
 
 
-async def _announce(server: "uvicorn.Server", settings: Settings) -> None:
+async def _first_sign_in(opened: "Server") -> str | None:
+    """Make the link for the first administrator, as long as nobody has ever signed in."""
+    from assay import access  # noqa: PLC0415
+
+    async with opened.database.transaction() as tx:
+        organization, owner = await access.ensure_default_organization(tx)
+        members = await access.list_members(tx, organization.id)
+        if any(member.has_password or member.last_seen_at is not None for member in members):
+            return None
+        return await access.make_link(tx, owner, "first")
+
+
+async def _announce(server: "uvicorn.Server", settings: Settings, first_sign_in: str | None) -> None:
     while not server.started:  # noqa: ASYNC110 # uvicorn has no event for it
         await asyncio.sleep(0.02)
     host, port = server.servers[0].sockets[0].getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     typer.echo(f"assay is ready at http://{shown}:{port}", err=True)
+    if first_sign_in is not None:
+        typer.echo(f"Sign in, once: http://{shown}:{port}/sign-in/link/{first_sign_in}", err=True)
     typer.echo(f"Make a key: assay keys create --name me --data-dir {settings.data_dir}", err=True)
 
 

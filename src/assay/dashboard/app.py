@@ -1,0 +1,76 @@
+"""The dashboard's application: its pages, its static files, and how errors look."""
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from assay.dashboard import assets, home, live, signing_in
+from assay.dashboard.error_page import ErrorPage
+from assay.dashboard.rendering import render
+from assay.errors import AssayError, ErrorKind
+from assay.server import Server
+
+STATUS = {
+    ErrorKind.INVALID: 400,
+    ErrorKind.UNAUTHENTICATED: 401,
+    ErrorKind.FORBIDDEN: 403,
+    ErrorKind.NOT_FOUND: 404,
+    ErrorKind.CONFLICT: 409,
+    ErrorKind.TOO_LARGE: 413,
+    ErrorKind.RATE_LIMITED: 429,
+    ErrorKind.UNAVAILABLE: 503,
+}
+
+ROUTERS = (assets.router, signing_in.router, live.router, home.router)
+
+
+def create_app(server: Callable[[], Server]) -> FastAPI:
+    """Build the application; `server` gives what it runs on once the process serves."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.server = server
+    app.state.board = live.Board()
+    app.add_exception_handler(AssayError, _refused)
+    app.add_exception_handler(HTTPException, _not_found)
+    app.add_exception_handler(RequestValidationError, _misread)
+    app.add_exception_handler(Exception, _broken)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AssayError)
+    if error.kind is ErrorKind.UNAUTHENTICATED:
+        return _to_sign_in(request)
+    return _page(request, STATUS[error.kind], error.message, error.hint, error.code)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _page(request, error.status_code, "There is no such page.", None, "not_found")
+
+
+async def _misread(request: Request, _error: Exception) -> Response:
+    return _page(request, 400, "The page did not understand this request.", None, "invalid_value")
+
+
+async def _broken(request: Request, _error: Exception) -> Response:
+    message = "assay itself failed here; the server's log says more."
+    return _page(request, 500, message, "Try again; if it stays, tell who runs this server.", "internal_error")
+
+
+def _to_sign_in(request: Request) -> Response:
+    back = request.url.path if request.method == "GET" else "/"
+    url = f"/sign-in?{urlencode({'next': back})}"
+    if request.headers.get("hx-request"):
+        return Response(status_code=401, headers={"HX-Redirect": url})
+    return RedirectResponse(url, 303)
+
+
+def _page(request: Request, status: int, message: str, hint: str | None, code: str) -> Response:
+    page = ErrorPage(title="Error", status=status, message=message, hint=hint, code=code)
+    return render(request, None, page, status)

@@ -1,0 +1,70 @@
+"""How numbers, moments and sizes read on a page."""
+
+from datetime import datetime
+
+from assay import clock
+
+NONE = "\u2013"
+"""Stands where there is no value."""
+_UNITS = ("B", "KB", "MB", "GB", "TB")
+
+
+def number(value: float | None) -> str:
+    """Write a number with thousands apart, at most three decimals; a dash for none."""
+    if value is None:
+        return NONE
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{int(value):,}".replace(",", "\u202f")
+    return f"{value:,.3f}".rstrip("0").rstrip(".").replace(",", "\u202f")
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """Write a share as per cent; a dash for none."""
+    if value is None:
+        return NONE
+    text = f"{value * 100:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value * 100:.0f}"
+    return f"{text}\u202f%"
+
+
+def duration(milliseconds: float | None) -> str:
+    """Write a time span in the unit that suits it; a dash for none."""
+    if milliseconds is None:
+        return NONE
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} days"
+
+
+def size(amount: int | None) -> str:
+    """Write a number of bytes; a dash for none."""
+    if amount is None:
+        return NONE
+    value = float(amount)
+    for unit in _UNITS:
+        if value < 1000 or unit == _UNITS[-1]:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def moment(value: datetime) -> str:
+    """Write a moment in UTC; the page shows it in the reader's zone once its script runs."""
+    return value.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def age(value: datetime | None) -> str:
+    """Write how long ago a moment was, in one unit; a dash for none."""
+    if value is None:
+        return NONE
+    seconds = max(0.0, (clock.now() - value).total_seconds())
+    for limit, divisor, unit in ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h")):
+        if seconds < limit:
+            return f"{round(seconds / divisor)} {unit}"
+    return f"{round(seconds / 86_400)} d"

@@ -1,0 +1,18 @@
+"""What the doors of one server process share."""
+
+from dataclasses import dataclass
+
+from assay import access, db, engine, files, providers
+from assay.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Settings and connections that API and pages work with."""
+
+    settings: Settings
+    database: db.Database
+    blobs: files.Blobs
+    waiting_room: engine.WaitingRoom
+    limiter: access.RateLimiter
+    models: providers.Models

@@ -1,0 +1,34 @@
+"""API and pages under one address."""
+
+import contextlib
+from functools import cached_property
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from assay import api
+from assay.server import Server
+
+_API_PATHS = ("/api/", "/v1/")
+_PROBES = frozenset({"/api", "/v1", "/healthz", "/metrics"})
+
+
+class Site:
+    """ASGI application of a server process. The pages are loaded when the first one is asked for."""
+
+    def __init__(self, server: Server) -> None:
+        """Build it on what was opened; the caller closes that."""
+        self._server = server
+        self._api: ASGIApp = api.create_app(lambda: contextlib.nullcontext(server))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http" or scope["path"].startswith(_API_PATHS) or scope["path"] in _PROBES:
+            await self._api(scope, receive, send)
+        else:
+            await self._pages(scope, receive, send)
+
+    @cached_property
+    def _pages(self) -> ASGIApp:
+        from assay import dashboard  # noqa: PLC0415 # templates cost a start that serves the API alone
+
+        return dashboard.create_app(lambda: self._server)

@@ -1,0 +1,13 @@
+export { EditorState, Compartment, RangeSetBuilder, StateField, StateEffect } from "@codemirror/state";
+export { EditorView, keymap, lineNumbers, highlightActiveLine, highlightActiveLineGutter, drawSelection, dropCursor, highlightSpecialChars, placeholder, Decoration } from "@codemirror/view";
+export { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+export { syntaxHighlighting, defaultHighlightStyle, HighlightStyle, indentOnInput, bracketMatching, foldGutter, foldKeymap, indentUnit } from "@codemirror/language";
+export { lintGutter, setDiagnostics, lintKeymap } from "@codemirror/lint";
+export { searchKeymap, highlightSelectionMatches } from "@codemirror/search";
+export { closeBrackets, closeBracketsKeymap, autocompletion, completionKeymap } from "@codemirror/autocomplete";
+export { json } from "@codemirror/lang-json";
+export { yaml } from "@codemirror/lang-yaml";
+export { javascript } from "@codemirror/lang-javascript";
+export { python } from "@codemirror/lang-python";
+export { MergeView, unifiedMergeView } from "@codemirror/merge";
+export { tags } from "@lezer/highlight";
