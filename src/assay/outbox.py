@@ -15,10 +15,7 @@ FAMILIES = ("run", "feedback", "sampling", "resolution", "experiment", "alert")
 _EMIT = """
 INSERT INTO webhook_events (organization_id, automation_id, type, payload)
 SELECT $1, $2, $3, $4::json
-WHERE EXISTS (
-    SELECT FROM webhook_endpoints endpoint
-    WHERE endpoint.organization_id = $1 AND endpoint.enabled AND event_wanted(endpoint.events, $3)
-      AND (endpoint.automation_id IS NULL OR endpoint.automation_id = $2))
+WHERE event_heard($1, $2, $3)
 """
 
 

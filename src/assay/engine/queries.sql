@@ -67,7 +67,8 @@ WITH fence AS (
         sample_probability = ($12::json->>'probability')::float8,
         sampled = coalesce(($12::json->>'sampled')::boolean, false)
     WHERE id = $1 AND delivery = $2 AND status = 'running'
-    RETURNING id, organization_id, automation_id, awaited, batch_id, sampled
+    RETURNING id, organization_id, automation_id, awaited, batch_id, sampled, kind, version_id, version_label, mode,
+              trigger_type, parent_run_id, created_at, completed_at
 ), saved AS (
     INSERT INTO run_steps (run_id, organization_id, step_key, execution_order, name, type, status, skipped_reason,
         override_mode, scope, config, input, output, error, usage, attempts, started_at, completed_at)
@@ -87,6 +88,12 @@ WITH fence AS (
     SELECT $12::json->>'item_id', fence.organization_id, fence.automation_id, fence.id, $12::json->>'reason',
            ($12::json->>'priority')::smallint, ($12::json->>'slots')::smallint
     FROM fence WHERE fence.sampled
+), told AS (
+    INSERT INTO webhook_events (organization_id, automation_id, type, payload)
+    SELECT organization_id, automation_id, 'run.status_changed', run_event(id, kind, automation_id, version_id,
+        version_label, mode, trigger_type, created_at, $4, completed_at, 'running', $9::json->>'code')
+    FROM fence
+    WHERE parent_run_id IS NULL AND batch_id IS NULL AND event_heard(organization_id, automation_id, 'run.status_changed')
 )
 SELECT id, CASE WHEN awaited THEN pg_notify('assay_run_finished', id) END,
        CASE WHEN batch_id IS NOT NULL THEN pg_notify('assay_batch_progress', batch_id) END FROM fence;
@@ -116,10 +123,17 @@ WITH before AS (
         completed_at = CASE WHEN before.status IN ('created', 'pending', 'waiting') THEN clock_timestamp() END
     FROM before
     WHERE runs.id = before.id AND before.status IN ('created', 'pending', 'running', 'waiting', 'finalizing')
-    RETURNING runs.id, runs.status, runs.awaited, runs.batch_id
+    RETURNING runs.*
 ), result AS (
     INSERT INTO run_results (run_id, organization_id)
     SELECT before.id, before.organization_id FROM before JOIN changed USING (id) WHERE changed.status = 'cancelled'
+), told AS (
+    INSERT INTO webhook_events (organization_id, automation_id, type, payload)
+    SELECT before.organization_id, automation_id, 'run.status_changed', run_event(id, kind, automation_id, version_id,
+        version_label, mode, trigger_type, created_at, changed.status, completed_at, before.status, NULL)
+    FROM before JOIN changed USING (id)
+    WHERE changed.status = 'cancelled' AND parent_run_id IS NULL AND batch_id IS NULL
+      AND event_heard(before.organization_id, automation_id, 'run.status_changed')
 ), dequeued AS (
     DELETE FROM pgqueuer WHERE dedupe_key = (SELECT id FROM changed WHERE status = 'cancelled') AND status = 'queued'
 )

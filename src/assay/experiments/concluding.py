@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from assay import db, evaluators, statistics
+from assay import db, evaluators, outbox, statistics
 from assay.experiments import store
 from assay.experiments.model import Counts, Experiment
 from assay.experiments.verdicts import is_flaky, verdict_of
@@ -28,7 +28,24 @@ async def conclude(tx: db.Transaction, experiment: Experiment) -> None:
         **await store.effort(tx, experiment.id),
     }
     await store.finish(tx, experiment.id, counts, summary)
+    await outbox.emit(
+        tx, experiment.organization_id, experiment.automation_id, "experiment.completed", _told(experiment, summary)
+    )
     tx.notify_after_commit("assay_batch_progress", experiment.id)
+
+
+def _told(experiment: Experiment, summary: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "experiment": {
+            "id": experiment.id,
+            "automationId": experiment.automation_id,
+            "versionId": experiment.version_id,
+            "version": experiment.version_label,
+            "datasetRevision": experiment.dataset_revision,
+            "wholeDataset": experiment.whole_dataset,
+            **{name: summary[name] for name in ("runs", "examples", "passRate", "passRateInterval")},
+        }
+    }
 
 
 async def _evaluator_hash(tx: db.Transaction, experiment: Experiment) -> str | None:

@@ -27,8 +27,15 @@ WITH created AS (
         version_reason, mode, routing_key, parent_run_id, root_run_id, trigger_type, triggered_by, sample_rank, status,
         retry_number, previous_run_id, entrypoint, awaited)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'pending', $16, $17, $18, $22)
+    RETURNING id, organization_id, automation_id, kind, version_id, version_label, mode, trigger_type, created_at,
+              parent_run_id
 ), chained AS (
     UPDATE runs SET next_run_id = $1 WHERE id = $17 AND organization_id = $2
+), told AS (
+    INSERT INTO webhook_events (organization_id, automation_id, type, payload)
+    SELECT organization_id, automation_id, 'run.created', run_event(id, kind, automation_id, version_id, version_label,
+        mode, trigger_type, created_at, 'pending', NULL, NULL, NULL)
+    FROM created WHERE parent_run_id IS NULL AND event_heard(organization_id, automation_id, 'run.created')
 )
 INSERT INTO run_inputs (run_id, organization_id, input, overrides, metadata) VALUES ($1, $2, $19, $20, $21)
 """

@@ -164,23 +164,28 @@ CREATE TABLE review_items (
     verdicts         smallint NOT NULL DEFAULT 0,
     state            text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'disagreement', 'done')),
     created_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    done_at          timestamptz
+    done_at          timestamptz,
+    -- which is next: a disagreement goes before everything
+    rank             smallint NOT NULL GENERATED ALWAYS AS (CASE WHEN state = 'disagreement' THEN 100 ELSE priority END)
+                     STORED
 );
-CREATE INDEX review_items_next ON review_items (organization_id, automation_id, priority DESC, created_at, id)
+CREATE INDEX review_items_next ON review_items (organization_id, automation_id, rank DESC, created_at, id)
     WHERE state <> 'done';
-CREATE INDEX review_items_next_of_all ON review_items (organization_id, priority DESC, created_at, id)
+CREATE INDEX review_items_next_of_all ON review_items (organization_id, rank DESC, created_at, id)
     WHERE state <> 'done';
 
--- Who has an item at the moment; over when it is given up, or its time is.
+-- Who has a slot of an item: for good once the verdict is in, else until it is given up, or its time is over.
 CREATE TABLE review_claims (
     item_id          text NOT NULL REFERENCES review_items ON DELETE CASCADE,
     organization_id  text NOT NULL REFERENCES organizations,
     reviewer         text NOT NULL,
-    claimed_at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    claimed_at       timestamptz,                           -- null: the verdict came without a claim
     expires_at       timestamptz NOT NULL,
+    verdict_at       timestamptz,
     PRIMARY KEY (item_id, reviewer)
 );
-CREATE INDEX review_claims_by_reviewer ON review_claims (organization_id, reviewer, expires_at);
+CREATE INDEX review_claims_by_reviewer ON review_claims (organization_id, reviewer, expires_at)
+    WHERE verdict_at IS NULL;
 
 CREATE TABLE review_skips (
     item_id          text NOT NULL REFERENCES review_items ON DELETE CASCADE,
@@ -249,6 +254,29 @@ CREATE INDEX webhook_endpoints_enabled ON webhook_endpoints (organization_id) WH
 -- Whether an endpoint that asked for `events` wants this one.
 CREATE FUNCTION event_wanted(events text[], type text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT events && ARRAY['*', split_part(type, '.', 1) || '.*', type]
+$$;
+
+-- Whether anybody wants it: the whole cost of telling, for those who tell nobody.
+CREATE FUNCTION event_heard(organization text, automation text, type text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM webhook_endpoints endpoint
+        WHERE endpoint.organization_id = organization AND endpoint.enabled AND event_wanted(endpoint.events, type)
+          AND (endpoint.automation_id IS NULL OR endpoint.automation_id = automation))
+$$;
+
+CREATE FUNCTION wire_time(moment timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
+$$;
+
+-- What is told of a run.
+CREATE FUNCTION run_event(id text, kind text, automation_id text, version_id text, version_label text, mode text,
+    trigger_type text, created_at timestamptz, status text, completed_at timestamptz, previous text, error_code text)
+RETURNS json LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'run', json_build_object('id', id, 'type', kind, 'automationId', automation_id, 'versionId', version_id,
+            'version', version_label, 'status', status, 'mode', mode, 'triggerType', trigger_type,
+            'createdAt', wire_time(created_at), 'completedAt', wire_time(completed_at), 'errorCode', error_code),
+        'previousStatus', previous, 'currentStatus', status)
 $$;
 
 -- Events that some endpoint wants, written in the transaction that they are about.
