@@ -1,6 +1,7 @@
-"""A gate as a team meets it: over HTTP and on the command line, with real experiments by a real worker."""
+"""Gates and comparisons as a team meets them: over HTTP and on the command line, with real experiments."""
 
 import json
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -299,3 +300,56 @@ def test_the_policy_and_its_changes_are_audited(http: httpx.Client, name: str) -
     audit = http.get("/audit").json()["data"]
     actions = [entry["action"] for entry in audit if entry["target"] == automation]
     assert [action for action in actions if action.startswith("gate.")] == ["gate.removed", "gate.set"]
+
+
+def test_an_experiment_is_compared_with_its_baseline_on_the_command_line(
+    http: httpx.Client, name: str, command: Command
+) -> None:
+    a = experiment(http, name, "1.0.0")["id"]
+    push(http, name, "1.1.0", answer="{{ input.n | plus: 2 }}")
+    b = experiment(http, name, "1.1.0")["id"]
+    assert http.get(f"/experiments/{a}/compare/{b}").json()["conclusion"] == "too_few_to_tell"
+    code, out, err = command("workflow", "experiment", "compare", a, b)
+    assert (code, [line.split("\t")[0] for line in out.splitlines()]) == (0, ["one", "three"])
+    assert f"A, the baseline: {a}, version 1.0.0." in err
+    assert "Too few to tell" in err
+    assert command("workflow", "experiment", "compare", a, b, "--fail-on-regression")[0] == 1
+    assert command("workflow", "experiment", "compare", b, a, "--fail-on-regression")[0] == 0
+    code, out, _ = command("workflow", "experiment", "compare", a, b, "--threshold", "1", "--sort", "name", "--json")
+    found = json.loads(out)
+    assert (code, found["summary"]["regressions"]) == (0, 0)
+    assert [row["example"] for row in found["rows"]] == ["one", "three", "two"]
+    assert command("workflow", "experiment", "compare", a, b, "--sort", "luck")[0] == 2
+
+
+def test_one_experiment_alone_is_compared_with_what_it_was_held_against(
+    http: httpx.Client, name: str, command: Command
+) -> None:
+    a, b = experiment(http, name, "1.0.0")["id"], experiment(http, name, "1.0.0")["id"]
+    code, _, err = command("workflow", "experiment", "compare", a)
+    assert (code, "has no baseline" in err) == (1, True)
+    deadline = time.monotonic() + 30
+    while "baseline" not in http.get(f"/automations/{name}/experiments/{b}").json()["summary"]:
+        assert time.monotonic() < deadline, "it was held against nothing"
+    code, out, _ = command("workflow", "experiment", "compare", b, "--json")
+    assert (code, json.loads(out)["batchA"], json.loads(out)["batchB"]) == (0, a, b)
+
+
+def test_what_cannot_be_compared_is_refused(served: serving.Served, http: httpx.Client, name: str) -> None:
+    a = experiment(http, name, "1.0.0")["id"]
+    envelope(http.get(f"/experiments/{a}/compare/evb_nothing"), 404)
+    for wrong in ({"threshold": "2"}, {"threshold": "nan"}, {"sort": "luck"}, {"order": "name"}):
+        envelope(http.get(f"/experiments/{a}/compare/{a}", params=wrong), 400)
+    with serving.gate(name) as gate:
+        push(http, f"{name}-2"[-60:], None)
+        other = f"{name}-2"[-60:]
+        example = {"name": "one", "input": {"n": 1}, "expected": {"answer": 2}}
+        http.post(f"/automations/{other}/examples", json=example)
+        b = experiment(http, other, "1.0.0")["id"]
+        envelope(http.get(f"/experiments/{a}/compare/{b}"), 400, "different_automations")
+        document = {"name": name, "version": "1.1.0", "steps": [serving.gate_step(name)]}
+        waiting = http.post(f"/automations/{name}/versions", json={"yaml": json.dumps(document)})
+        assert waiting.status_code == 201, waiting.text
+        started = http.post(f"/automations/workflows.{name}/experiments", json={"examples": ["one"]}).json()["id"]
+        envelope(http.get(f"/experiments/{a}/compare/{started}"), 409, "experiment_not_finished")
+        served.open_gate(gate)

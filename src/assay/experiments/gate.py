@@ -15,7 +15,15 @@ from pydantic import JsonValue
 from assay import access, automations, datasets, db, evaluators
 from assay.errors import ConflictError, InvalidValueError, Issue
 from assay.experiments import result_store
-from assay.experiments.gate_rules import GateDecision, GatePolicy, decide, decision_json, policy_json, read_policy
+from assay.experiments.gate_rules import (
+    GateDecision,
+    GatePolicy,
+    GradedExample,
+    decide,
+    decision_json,
+    policy_json,
+    read_policy,
+)
 from assay.experiments.result_store import StandingResult
 
 MAX_REASON = 2_000
@@ -156,7 +164,9 @@ async def _examined(tx: db.Transaction, target: automations.Automation, chosen: 
     in_force = await evaluators.current(tx, organization_id, target.id)
     evaluator_hash = None if in_force is None else in_force.content_hash
     examples = await result_store.graded_examples(tx, organization_id, target.id)
-    results = await result_store.standing_results(tx, organization_id, chosen.id, evaluator_hash)
+    results = _as_graded_now(
+        await result_store.standing_results(tx, organization_id, chosen.id, evaluator_hash), examples
+    )
     current = None
     if target.current_version_id not in {None, chosen.id}:
         assert target.current_version_id is not None
@@ -165,6 +175,11 @@ async def _examined(tx: db.Transaction, target: automations.Automation, chosen: 
     policy = None if stored is None else stored.policy
     decision = await asyncio.to_thread(decide, policy, [one.result for one in results], current, examples)
     return Examined(target, chosen, policy, decision, results)
+
+
+def _as_graded_now(results: Sequence[StandingResult], examples: Sequence[GradedExample]) -> list[StandingResult]:
+    hashes = {example.example_id: example.graded_hash for example in examples}
+    return [one for one in results if hashes.get(one.result.example_id) == one.result.graded_hash]
 
 
 # --- through the gate
