@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from assay.dashboard import assets, home, live, signing_in
+from assay.dashboard import assets, automations, home, live, signing_in
 from assay.dashboard.error_page import ErrorPage
 from assay.dashboard.rendering import render
 from assay.errors import AssayError, ErrorKind
@@ -25,7 +25,7 @@ STATUS = {
     ErrorKind.UNAVAILABLE: 503,
 }
 
-ROUTERS = (assets.router, signing_in.router, live.router, home.router)
+ROUTERS = (assets.router, signing_in.router, live.router, home.router, automations.router)
 
 
 def create_app(server: Callable[[], Server]) -> FastAPI:

@@ -1,6 +1,7 @@
 """One execution of an exact version: starting, waiting, reading, cancelling, repeating, removing."""
 
 from assay.engine import RunStatus
+from assay.runs.activity import daily_runs
 from assay.runs.batches import ExampleStart, create_batch
 from assay.runs.comparison import Difference, StepComparison, compare_steps, differences
 from assay.runs.deletion import delete_expired, delete_run
@@ -81,6 +82,7 @@ __all__ = [
     "compare_steps",
     "count_in_flight",
     "create_batch",
+    "daily_runs",
     "delete_expired",
     "delete_run",
     "differences",

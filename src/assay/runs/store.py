@@ -345,6 +345,26 @@ async def summaries(tx: db.Transaction, organization_id: str, run_ids: Sequence[
     return [found[run_id] for run_id in run_ids if run_id in found]
 
 
+_DAILY = """
+SELECT automation.id AS automation_id, past.days_ago, counted.runs
+FROM unnest($2::text[]) AS automation (id), generate_series(0, $3::int - 1) AS past (days_ago),
+     LATERAL (SELECT count(*) AS runs FROM runs
+              WHERE organization_id = $1 AND automation_id = automation.id AND NOT in_experiment
+                AND outcome IS NOT NULL
+                AND created_at >= date_trunc('day', now(), 'UTC') - past.days_ago * interval '1 day'
+                AND created_at < date_trunc('day', now(), 'UTC') - (past.days_ago - 1) * interval '1 day') AS counted
+WHERE counted.runs > 0
+"""
+
+
+async def daily_runs(
+    tx: db.Transaction, organization_id: str, automation_ids: Sequence[str], days: int
+) -> dict[tuple[str, int], int]:
+    """Count ended runs outside of experiments by automation and by how many days ago they were started (UTC)."""
+    rows = await tx.fetch(_DAILY, organization_id, list(automation_ids), days)
+    return {(row["automation_id"], row["days_ago"]): row["runs"] for row in rows}
+
+
 async def count_in_flight(tx: db.Transaction) -> dict[str, int]:
     """Count unfinished runs by status, for metrics."""
     rows = await tx.fetch("SELECT status, count(*) AS runs FROM runs WHERE outcome IS NULL GROUP BY status")
