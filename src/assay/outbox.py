@@ -5,12 +5,29 @@ becomes of a written event, the database decides (migration 0009) and `webhooks`
 """
 
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 from assay import jsontext
 from assay.db import Transaction
 
-FAMILIES = ("run", "feedback", "sampling", "resolution", "experiment", "alert")
-"""What a type begins with; an endpoint may want a type, a family (`feedback.*`) or everything (`*`)."""
+Event = Literal[
+    "run.created",
+    "run.status_changed",
+    "feedback.created",
+    "feedback.updated",
+    "feedback.cleared",
+    "sampling.rate_changed",
+    "resolution.resolved",
+    "resolution.regressed",
+    "experiment.completed",
+    "alert.firing",
+    "alert.resolved",
+]
+"""What can happen; an endpoint may want a type, a family (`feedback.*`) or everything (`*`)."""
+
+EVENTS: tuple[Event, ...] = get_args(Event)
+
+_WANTABLE = {"*", *EVENTS, *(f"{event.partition('.')[0]}.*" for event in EVENTS)}
 
 _EMIT = """
 INSERT INTO webhook_events (organization_id, automation_id, type, payload)
@@ -20,7 +37,7 @@ WHERE event_heard($1, $2, $3)
 
 
 async def emit(
-    tx: Transaction, organization_id: str, automation_id: str | None, event_type: str, payload: Mapping[str, object]
+    tx: Transaction, organization_id: str, automation_id: str | None, event_type: Event, payload: Mapping[str, object]
 ) -> None:
     """Tell the organization's endpoints, once the transaction commits; nothing is kept if none wants to hear it.
 
@@ -28,3 +45,8 @@ async def emit(
     call tells it a second time.
     """
     await tx.execute(_EMIT, organization_id, automation_id, event_type, jsontext.dump(payload))
+
+
+def is_known(wanted: str) -> bool:
+    """Tell whether there are events of this type or family."""
+    return wanted in _WANTABLE

@@ -195,12 +195,41 @@ class Outgoing:
             ResponseInvalidError: what came back is not HTTP, or compressed in a way that was not asked for.
         """
         checked = _checked_headers(headers or {})
+        async with self._asking(url, timeout, verify_tls=verify_tls) as client:
+            with ExitStack() as opened:
+                files = None if form is None else [_multipart(part, opened) for part in form]
+                request = client.build_request(method, url, headers=checked, content=content, files=files)
+                return await _follow(client, request, max_bytes)
+
+    async def post(
+        self, url: str, *, headers: Mapping[str, str], content: bytes, timeout: float, read_bytes: int
+    ) -> int:
+        """Post to this address and to no other, and return the status: a redirect is an answer like any.
+
+        Of the response's body, about `read_bytes` are read and dropped; what is left is not waited for.
+
+        Raises:
+            OutgoingError: as for `fetch`.
+        """
+        async with self._asking(url, timeout, verify_tls=True) as client:
+            request = client.build_request("POST", url, headers=_checked_headers(headers), content=content)
+            _check_url(request.url)
+            response = await client.send(request, stream=True)
+            try:
+                size = 0
+                async for piece in response.aiter_raw():
+                    size += len(piece)
+                    if size >= read_bytes:
+                        break
+            finally:
+                await response.aclose()
+            return response.status_code
+
+    @asynccontextmanager
+    async def _asking(self, url: str, timeout: float, *, verify_tls: bool) -> AsyncGenerator[httpx.AsyncClient]:
         try:
             async with asyncio.timeout(timeout), self._client(verify_tls=verify_tls) as client:
-                with ExitStack() as opened:
-                    files = None if form is None else [_multipart(part, opened) for part in form]
-                    request = client.build_request(method, url, headers=checked, content=content, files=files)
-                    return await _follow(client, request, max_bytes)
+                yield client
         except TimeoutError as error:
             message = f"{_host(url)} did not answer within {timeout:g} seconds."
             raise TooSlowError(message) from error
