@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,10 +62,11 @@ def hanging() -> Reply:
 
 
 class OpenAiServer:
-    """What it will answer, in order, and what it was asked. With no reply left it makes up one that fits the schema."""
+    """What it will answer, in order, and what it was asked. With no reply left, `otherwise` says what to answer."""
 
     def __init__(self) -> None:
         self.replies: deque[Reply] = deque()
+        self.otherwise: Callable[[Mapping[str, Any]], Reply] = made_up
         self.asked: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.under_way = self.most_under_way = 0
@@ -106,7 +107,7 @@ def openai_server() -> Generator[OpenAiServer]:
                 script.headers.append({name.lower(): value for name, value in self.headers.items()})
                 script.under_way += 1
                 script.most_under_way = max(script.most_under_way, script.under_way)
-                reply = script.replies.popleft() if script.replies else made_up(body)
+                reply = script.replies.popleft() if script.replies else script.otherwise(body)
             try:
                 self._answer(reply)
             finally:

@@ -203,9 +203,10 @@ def _step(step: Json, layout: Layout) -> RenderableType:
     config = step["resolvedConfig"] if step["resolvedConfig"] is not None else step["input"]
     parts: list[RenderableType] = [title]
     if step.get("error"):
-        code = part(step, "failure").get("code")
+        failure = part(step, "failure")
+        code, hint = failure.get("code"), failure.get("hint")
         text = formats.visible(step["error"]) + (f"  [{code}]" if code else "")
-        parts.append(Block([Text(text, "red")], 2))
+        parts.append(Block([Text(text, "red"), *([Text(formats.visible(hint), FAINT)] if hint else [])], 2))
     if any(attempt["status"] != "success" for attempt in attempts):
         parts.append(Block([_attempt(attempt) for attempt in attempts], 2))
     used = _used_by(step)

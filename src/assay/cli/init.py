@@ -1,0 +1,93 @@
+"""`assay init`: a folder with everything that a measured workflow needs, to begin with."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+import typer
+
+from assay.cli import formats, output
+from assay.cli.failure import ExitCode, Failure
+from assay.cli.options import AsJson
+
+TemplateName = Literal["blank", "pdf-extraction", "text-classification"]
+_ABOUT: Mapping[TemplateName, str] = {
+    "blank": "one step, to be replaced",
+    "pdf-extraction": "fields of a PDF by their labels, without a model",
+    "text-classification": "texts sorted by a model; needs a provider",
+}
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where; it is made if need be.")] = Path(),
+    *,
+    template: Annotated[
+        TemplateName | None,
+        typer.Option("--template", "-t", help="What to begin with; asked for on a terminal, else blank."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a workflow, evaluators, a small dataset, a gate policy and a README that says how to run them.
+
+    Prints the paths that were written. Files that are there stay: then nothing is written, and the exit code is 1.
+    """
+    chosen = template or _asked()
+    source = files("assay.cli") / "templates" / chosen
+    found = {folder / path: content for path, content in _contents(source, PurePosixPath())}
+    _check_free(folder, list(found), force=force)
+    for path, content in found.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    if as_json:
+        output.print_json({"template": chosen, "folder": str(folder), "files": [str(path) for path in found]})
+    else:
+        for path in found:
+            output.print_value(str(path))
+    output.say(f"{formats.count(len(found), 'file')} written. {folder / 'README.md'} says what to type next.")
+
+
+def _asked() -> TemplateName:
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return "blank"
+    for name, about in _ABOUT.items():
+        output.say(f"  {name:<20} {about}")
+    while (answer := typer.prompt("Begin with", default="blank", err=True)) not in _ABOUT:
+        output.say(f"There is no {answer!r}.")
+    return answer
+
+
+def _contents(folder: Traversable, inside: PurePosixPath) -> Iterator[tuple[PurePosixPath, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _contents(entry, inside / entry.name)
+        else:
+            yield inside / entry.name, entry.read_bytes()
+
+
+def _check_free(folder: Path, paths: list[Path], *, force: bool) -> None:
+    """Refuse before anything is written.
+
+    Raises:
+        Failure: files are there and `force` was not said, or a folder or file stands in the way of the other kind.
+    """
+    above = {parent for path in paths for parent in path.parents if parent.is_relative_to(folder)}
+    blocking = [path for path in above if path.exists() and not path.is_dir()]
+    blocking += [path for path in paths if path.is_dir() or path.is_symlink()]
+    there = [path for path in paths if path.exists() and path not in blocking]
+    for path in sorted([*blocking, *([] if force else there)]):
+        output.print_value(str(path))
+    if blocking:
+        raise Failure(
+            f"{formats.count(len(blocking), 'path')} cannot be written over; nothing was written.",
+            hint="Choose another folder.",
+        )
+    if there and not force:
+        raise Failure(
+            f"{formats.count(len(there), 'file')} would be written over; nothing was written.",
+            hint="Choose another folder, or say --force.",
+            exit_code=ExitCode.FAILED,
+        )
