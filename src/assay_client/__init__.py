@@ -27,6 +27,7 @@ from assay_client.errors import (
 )
 from assay_client.examples import Examples
 from assay_client.experiments import Experiments
+from assay_client.feedback import Feedback
 from assay_client.files import Files
 from assay_client.keys import Keys
 from assay_client.providers import Providers
@@ -44,6 +45,7 @@ __all__ = [
     "Datasets",
     "Examples",
     "Experiments",
+    "Feedback",
     "FileBesideError",
     "FileSource",
     "Files",

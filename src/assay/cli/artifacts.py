@@ -78,7 +78,7 @@ def _wanted(artifacts: Iterable[Json], roles: Iterable[str], paths: Iterable[str
 
 
 def _save(client: Client, run_id: str, artifact: Json, folder: Path) -> Path:
-    target = folder / _inside(artifact["path"])
+    target = folder / inside(artifact["path"])
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.part")
     try:
@@ -90,7 +90,7 @@ def _save(client: Client, run_id: str, artifact: Json, folder: Path) -> Path:
     return target
 
 
-def _inside(path: str) -> PurePosixPath:
+def inside(path: str) -> PurePosixPath:
     """Refuse a path that would lead out of the folder: the server is not to be trusted with this machine's files."""
     relative = PurePosixPath(path)
     if relative.is_absolute() or ".." in relative.parts or "\\" in path or "\0" in path:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from assay.cli import artifacts, output, starting
+from assay.cli import artifacts, expected_files, feedback, output, starting
 from assay.cli.answers import Json, items, part
 from assay.cli.connection import automation_ref, connect
 from assay.cli.failure import ExitCode
@@ -21,6 +21,9 @@ EXPANSIONS = ("input", "usage", "execution", "debug")
 
 app = typer.Typer(help="Look at runs: list, get, trace, scores, watch, cancel, compare, delete, artifacts.")
 app.add_typer(artifacts.app, name="artifacts")
+app.add_typer(feedback.app, name="feedback")
+app.add_typer(feedback.app, name="fb", hidden=True)
+app.add_typer(expected_files.app, name="expected")
 app.command("rerun")(starting.rerun)
 
 
