@@ -222,8 +222,8 @@ def _name(route: APIRoute) -> tuple[str, str]:
 def _about(route: APIRoute, published: set[tuple[str, str]]) -> str:
     method, path = _name(route)
     guarded = (method, path) in access.POLICY
-    scope = access.POLICY.get((method, path)) if guarded else None
-    facts = [f"Scope `{scope}`" if scope else "Any valid key" if guarded else "No key needed"]
+    scopes = [f"`{scope}`" for scope in access.scopes_of(access.POLICY.get((method, path)))]
+    facts = [f"Scope {' or '.join(scopes)}" if scopes else "Any valid key" if guarded else "No key needed"]
     shown = path.replace(":path}", "}")
     if (method, re.sub(r"{\w+}", "{}", shown)) not in published:
         facts.append("*ours*")

@@ -278,3 +278,21 @@ async def test_an_expiry_in_the_past_is_refused(
                 scopes=["runs:read"],
                 expires_at=clock.now() - timedelta(seconds=1),
             )
+
+
+async def test_a_reviewers_key_can_do_nothing_but_review(
+    database: db.Database, organization: access.Organization
+) -> None:
+    async with database.transaction() as tx:
+        user = await access.ensure_user(tx, organization_id=organization.id, email="r@example.org", role="reviewer")
+        assert (
+            await access.ensure_user(tx, organization_id=organization.id, email="R@example.org", role="owner") == user
+        )
+        found: list[access.Caller] = []
+        for scopes in (["full_access"], ["reviews:write", "runs:read"], ["runs:write"]):
+            made = await access.create_key(
+                tx, organization_id=organization.id, user_id=user.id, name="reviewing", scopes=scopes
+            )
+            found.append(await access.authenticate(tx, made.secret))
+    assert [caller.scopes for caller in found] == [{"reviews:write"}, {"reviews:write"}, set()]
+    assert [caller.only_reviews for caller in found] == [True, True, False]

@@ -60,10 +60,14 @@ def world(http: httpx.Client) -> Mapping[str, Any]:
     key = http.post("/keys", json={"name": "spare"}).json()
     nowhere = {"name": "spare", "baseUrl": "http://127.0.0.1:9/v1", "models": ["tiny"]}
     provider = http.post("/providers", json=nowhere).json()
+    webhook = http.post("/webhooks", json={"url": "http://127.0.0.1:9/", "events": ["alert.*"]}).json()
+    delivery = http.post(f"/webhooks/{webhook['id']}/test").json()
     imported = {"file": ("dataset.zip", packed(EXAMPLE))}
     assert http.post("/automations/workflows.echo/dataset/import", files=imported).json()["created"] == 1
     followed = http.post("/automations/workflows.echo/experiments/stream").text
     experiment = json.loads(followed.splitlines()[-1])["experiment"]
+    assert http.post("/review-queue", json={"runIds": [run["id"]]}).json()["added"] == 1
+    item = http.get("/review-queue", params={"runId": run["id"]}).json()["items"][0]
     return {
         "automation_id": pushed["automation"]["id"],
         "version_id": pushed["version"]["id"],
@@ -73,7 +77,10 @@ def world(http: httpx.Client) -> Mapping[str, Any]:
         "baseline_id": experiment["id"],
         "experiment_id": experiment["id"],
         "path": PATH,
+        "item_id": item["id"],
         "file_id": file["id"],
         "key_id": key["id"],
         "provider_id": provider["id"],
+        "webhook_id": webhook["id"],
+        "delivery_id": delivery["id"],
     }

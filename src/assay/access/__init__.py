@@ -22,9 +22,9 @@ from assay.access.model import (
     Session,
     User,
 )
-from assay.access.organizations import create_organization, create_user, ensure_default_organization
+from assay.access.organizations import create_organization, create_user, ensure_default_organization, ensure_user
 from assay.access.outgoing_hosts import allow_list, change_allowed_hosts, list_allowed_hosts
-from assay.access.policy import POLICY, require, scope_for
+from assay.access.policy import POLICY, Needed, require, scope_for, scopes_of
 from assay.access.rate_limit import RateLimiter
 from assay.access.scopes import SCOPES, Scope
 from assay.access.signing_in import (
@@ -52,6 +52,7 @@ __all__ = [
     "InsufficientScopeError",
     "LinkPurpose",
     "Member",
+    "Needed",
     "NewKey",
     "NewSession",
     "Organization",
@@ -73,6 +74,7 @@ __all__ = [
     "create_user",
     "end_sessions",
     "ensure_default_organization",
+    "ensure_user",
     "list_allowed_hosts",
     "list_audit",
     "list_keys",
@@ -83,6 +85,7 @@ __all__ = [
     "require",
     "revoke_key",
     "scope_for",
+    "scopes_of",
     "session_caller",
     "set_password",
     "sign_in",

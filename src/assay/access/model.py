@@ -106,6 +106,11 @@ class Caller:
         """Whether the key may do everything."""
         return "full_access" in self.scopes
 
+    @property
+    def only_reviews(self) -> bool:
+        """Whether it is to review and not to read runs: of those it sees none that was never queued for review."""
+        return self.may("reviews:write") and not self.may("runs:read")
+
     def may(self, scope: Scope) -> bool:
         """Tell whether the key has this scope, by itself or with another one."""
         return allows(self.scopes, scope)

@@ -60,6 +60,17 @@ async def create_user(
     return user
 
 
+async def ensure_user(tx: db.Transaction, *, organization_id: str, email: str, role: Role) -> User:
+    """Return the person with this address, who is added with the role if there is none yet.
+
+    Raises:
+        InvalidValueError: the address is not acceptable.
+        ConflictError: the person may not sign in any more.
+    """
+    found = await store.user_by_email(tx, organization_id, email)
+    return found[0] if found else await create_user(tx, organization_id=organization_id, email=email, role=role)
+
+
 async def ensure_default_organization(tx: db.Transaction) -> tuple[Organization, User]:
     """Return the organization `default` and its owner, made by whichever process comes first.
 

@@ -6,8 +6,14 @@ from assay.access.errors import InsufficientScopeError
 from assay.access.model import Caller
 from assay.access.scopes import Scope
 
+Needed = Scope | tuple[Scope, ...] | None
+"""The scope that a route needs, or several of which one is enough; None: any valid key will do."""
+
+_SEES_RUN: Needed = ("runs:read", "reviews:write")
+"""Who may only review is let in, too: `reviews.check_reach` sees to it that the run is one of his."""
+
 # Files carry the inputs and outputs of runs, so the scopes of runs guard them.
-POLICY: Mapping[tuple[str, str], Scope | None] = {
+POLICY: Mapping[tuple[str, str], Needed] = {
     ("GET", "/auth/check"): None,
     ("GET", "/metrics"): "observability:read",
     ("GET", "/automations"): "automations:read",
@@ -72,29 +78,72 @@ POLICY: Mapping[tuple[str, str], Scope | None] = {
     ("POST", "/providers"): "full_access",
     ("DELETE", "/providers/{provider_id}"): "full_access",
     ("POST", "/providers/{provider_id}/test"): "full_access",
+    # Whoever has an endpoint is told of all that happens.
+    ("GET", "/webhooks"): "full_access",
+    ("POST", "/webhooks"): "full_access",
+    ("GET", "/webhooks/{webhook_id}"): "full_access",
+    ("PATCH", "/webhooks/{webhook_id}"): "full_access",
+    ("DELETE", "/webhooks/{webhook_id}"): "full_access",
+    ("POST", "/webhooks/{webhook_id}/rotate"): "full_access",
+    ("POST", "/webhooks/{webhook_id}/test"): "full_access",
+    ("GET", "/webhooks/{webhook_id}/deliveries"): "full_access",
+    ("GET", "/webhooks/{webhook_id}/deliveries/{delivery_id}"): "full_access",
+    ("POST", "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"): "full_access",
     ("GET", "/runs"): "runs:read",
     ("POST", "/runs"): "runs:write",
-    ("GET", "/runs/{run_id}"): "runs:read",
+    ("GET", "/runs/{run_id}"): _SEES_RUN,
     ("DELETE", "/runs/{run_id}"): "runs:write",
     ("POST", "/runs/{run_id}/cancel"): "runs:write",
     ("POST", "/runs/{run_id}/rerun"): "runs:write",
-    ("GET", "/runs/{run_id}/artifacts"): "runs:read",
-    ("GET", "/runs/{run_id}/artifacts/{path:path}"): "runs:read",
+    ("GET", "/runs/{run_id}/artifacts"): _SEES_RUN,
+    ("GET", "/runs/{run_id}/artifacts/{path:path}"): _SEES_RUN,
     ("GET", "/runs/{run_id}/compare/{other_id}"): "runs:read",
     ("GET", "/runs/{run_id}/events"): "runs:read",
     ("GET", "/runs/{run_id}/steps"): "runs:read",
     ("GET", "/runs/{run_id}/trace"): "runs:read",
     ("GET", "/runs/{run_id}/usage"): "runs:read",
+    ("GET", "/runs/{run_id}/feedback"): _SEES_RUN,
+    ("PUT", "/runs/{run_id}/feedback"): "reviews:write",
+    ("PATCH", "/runs/{run_id}/feedback"): "reviews:write",
+    ("DELETE", "/runs/{run_id}/feedback"): "reviews:write",
+    ("GET", "/runs/{run_id}/feedback/history"): _SEES_RUN,
+    ("GET", "/runs/{run_id}/feedback/expected"): _SEES_RUN,
+    ("POST", "/runs/{run_id}/feedback/expected"): "reviews:write",
+    ("GET", "/runs/{run_id}/feedback/expected/{path:path}"): _SEES_RUN,
+    ("PATCH", "/runs/{run_id}/feedback/expected/{path:path}"): "reviews:write",
+    ("DELETE", "/runs/{run_id}/feedback/expected/{path:path}"): "reviews:write",
+    ("GET", "/runs/{run_id}/reviews"): _SEES_RUN,
+    ("PUT", "/runs/{run_id}/reviews"): "reviews:write",
+    ("PATCH", "/runs/{run_id}/reviews"): "reviews:write",
+    ("DELETE", "/runs/{run_id}/reviews"): "reviews:write",
+    ("GET", "/runs/{run_id}/reviews/expected"): _SEES_RUN,
+    ("POST", "/runs/{run_id}/reviews/expected"): "reviews:write",
+    ("GET", "/runs/{run_id}/reviews/expected/{path:path}"): _SEES_RUN,
+    ("PATCH", "/runs/{run_id}/reviews/expected/{path:path}"): "reviews:write",
+    ("DELETE", "/runs/{run_id}/reviews/expected/{path:path}"): "reviews:write",
+    ("GET", "/automations/{automation_id}/sampling"): "automations:read",
+    ("PUT", "/automations/{automation_id}/sampling"): "automations:write",
+    ("GET", "/automations/{automation_id}/sampling/advice"): "automations:read",
+    ("GET", "/automations/{automation_id}/sampling/history"): "automations:read",
+    ("GET", "/automations/{automation_id}/failure-tags"): ("automations:read", "reviews:write"),
+    ("GET", "/review-queue"): _SEES_RUN,
+    ("POST", "/review-queue"): "runs:write",
+    ("GET", "/review-queue/stats"): _SEES_RUN,
+    ("POST", "/review-queue/claim"): "reviews:write",
+    ("GET", "/review-queue/{item_id}"): _SEES_RUN,
+    ("POST", "/review-queue/{item_id}/release"): "reviews:write",
+    ("POST", "/review-queue/{item_id}/renew"): "reviews:write",
+    ("POST", "/review-queue/{item_id}/skip"): "reviews:write",
     ("POST", "/files"): "runs:write",
     ("GET", "/files/{file_id}"): "runs:read",
     ("DELETE", "/files/{file_id}"): "runs:write",
     ("GET", "/files/{file_id}/content"): "runs:read",
 }
-"""Method and path template (as FastAPI writes it, no prefix) -> the scope it needs; None: any valid key will do."""
+"""Method and path template (as FastAPI writes it, no prefix) -> what it needs."""
 
 
-def scope_for(method: str, template: str) -> Scope | None:
-    """Return the scope that a route needs, None where any valid key will do.
+def scope_for(method: str, template: str) -> Needed:
+    """Return what a route needs.
 
     Raises:
         KeyError: nobody has placed this route in the table.
@@ -102,13 +151,21 @@ def scope_for(method: str, template: str) -> Scope | None:
     return POLICY[method, template]
 
 
-def require(caller: Caller, scope: Scope | None) -> None:
-    """Return if the caller has the scope, or none is needed.
+def scopes_of(needed: Needed) -> tuple[Scope, ...]:
+    """Return the scopes of which one is enough; none where any valid key will do."""
+    if needed is None:
+        return ()
+    return (needed,) if isinstance(needed, str) else needed
+
+
+def require(caller: Caller, needed: Needed) -> None:
+    """Return if the caller has what is needed.
 
     Raises:
-        InsufficientScopeError: the message names the scope.
+        InsufficientScopeError: the message names the scopes of which one would do.
     """
-    if scope is None or caller.may(scope):
+    scopes = scopes_of(needed)
+    if not scopes or any(caller.may(scope) for scope in scopes):
         return
-    message = f"This needs an API key with the scope {scope}."
+    message = f"This needs an API key with the scope {' or '.join(scopes)}."
     raise InsufficientScopeError(message)

@@ -18,9 +18,10 @@ Scope = Literal[
 
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
-# Everybody who works with an automation must be able to look it up; a scraper of metrics works with none.
+# Everybody who works with an automation must be able to look it up; a scraper of metrics works with none, and a
+# reviewer with the runs that he is given.
 INCLUDED_IN: Mapping[Scope, frozenset[Scope]] = {
-    "automations:read": frozenset({"automations:write", "datasets:write", "reviews:write", "runs:read", "runs:write"}),
+    "automations:read": frozenset({"automations:write", "datasets:write", "runs:read", "runs:write"}),
 }
 """A scope, and the scopes that bring it along. Beyond these, only `full_access` implies others: all of them."""
 
@@ -30,6 +31,13 @@ def allows(granted: Collection[str], wanted: Scope) -> bool:
     if "full_access" in granted or wanted in granted:
         return True
     return not INCLUDED_IN.get(wanted, frozenset()).isdisjoint(granted)
+
+
+def within(role: str, granted: Collection[str]) -> frozenset[str]:
+    """Return what a key comes to in the hands of its user: a reviewer's can do nothing but review."""
+    if role != "reviewer":
+        return frozenset(granted)
+    return frozenset({"reviews:write"}) if allows(granted, "reviews:write") else frozenset()
 
 
 def checked(scopes: Iterable[str]) -> tuple[Scope, ...]:

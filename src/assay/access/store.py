@@ -17,13 +17,14 @@ from assay.access.model import (
     Session,
     User,
 )
+from assay.access.scopes import within
 
 # One round trip. The touch skips a key that another request is touching: waiting for that request's
 # transaction would make all users of a key queue once a minute.
 AUTHENTICATE = """
 WITH found AS (
     SELECT o.id AS organization_id, o.slug AS organization_slug, o.name AS organization_name,
-           u.id AS user_id, u.email, u.name, k.id AS key_id, k.scopes, k.last_used_at
+           u.id AS user_id, u.email, u.name, u.role, k.id AS key_id, k.scopes, k.last_used_at
     FROM api_keys k
     JOIN users u ON u.id = k.user_id
     JOIN organizations o ON o.id = k.organization_id
@@ -36,7 +37,7 @@ WITH found AS (
         FOR NO KEY UPDATE OF k SKIP LOCKED
     )
 )
-SELECT organization_id, organization_slug, organization_name, user_id, key_id, email, name, scopes FROM found
+SELECT organization_id, organization_slug, organization_name, user_id, key_id, email, name, role, scopes FROM found
 """
 
 _KEY_COLUMNS = "id, organization_id, user_id, name, scopes, created_at, expires_at, revoked_at, last_used_at"
@@ -114,7 +115,8 @@ async def authenticate(tx: db.Transaction, key_hash: bytes, moment: datetime) ->
     row = await tx.fetch_one(AUTHENTICATE, key_hash, moment)
     if row is None:
         return None
-    values: dict[str, Any] = {**row, "scopes": frozenset(row["scopes"])}
+    values: dict[str, Any] = {**row, "scopes": within(row["role"], row["scopes"])}
+    del values["role"]
     return Caller(**values)
 
 

@@ -14,14 +14,19 @@ from assay.api import (
     evaluators,
     examples,
     experiments,
+    feedback,
     files,
     gates,
     health,
     keys,
     outgoing,
     providers,
+    review_queue,
+    reviews,
     runs,
+    sampling,
     starting,
+    webhooks,
 )
 from assay.api.callers import PREFIXES, Server
 from assay.api.requests import RequestFrame
@@ -37,10 +42,15 @@ ROUTERS = (
     experiments.router,
     comparisons.router,
     gates.router,
+    feedback.router,
+    reviews.router,
+    sampling.router,
+    review_queue.router,
     files.router,
     keys.router,
     outgoing.router,
     providers.router,
+    webhooks.router,
 )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from assay import access
+from assay import access, reviews
 from assay.errors import NotFoundError
 from assay.server import Server
 

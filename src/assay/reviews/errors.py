@@ -73,3 +73,32 @@ class TooManyExpectedFilesError(InvalidValueError):
     """The feedback of one run takes at most 100 expected files."""
 
     code = "too_many_files"
+
+
+class ItemNotFoundError(NotFoundError):
+    """There is no such item in the review queue."""
+
+
+class ItemNotAvailableError(ConflictError):
+    """This item is not open to you: it is done, others have it, or you have given your verdict."""
+
+    code = "item_not_available"
+
+
+class ClaimLostError(ConflictError):
+    """Your time for this item was over, and it is not yours any more."""
+
+    code = "claim_lost"
+    hint = "`assay review next` claims the next one."
+
+
+class TooManyRunsError(InvalidValueError):
+    """That are more than 10,000 runs; the review queue takes no more at once."""
+
+    code = "too_many_runs"
+
+
+class OnlyReviewsError(ForbiddenError):
+    """Whoever may only review gives verdicts; that a miss is resolved or ignored is for others to say."""
+
+    code = "insufficient_scope"
