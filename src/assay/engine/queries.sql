@@ -95,8 +95,11 @@ WITH fence AS (
     FROM fence
     WHERE parent_run_id IS NULL AND batch_id IS NULL AND event_heard(organization_id, automation_id, 'run.status_changed')
 )
-SELECT id, CASE WHEN awaited THEN pg_notify('assay_run_finished', id) END,
-       CASE WHEN batch_id IS NOT NULL THEN pg_notify('assay_batch_progress', batch_id) END FROM fence;
+SELECT id, CASE WHEN awaited THEN pg_notify('assay_run_finished', id) END FROM fence;
+
+-- name: tell_progress
+-- Runs of these batches ended.
+SELECT pg_notify('assay_batch_progress', id) FROM unnest($1::text[]) AS id;
 
 -- name: hand_back
 -- Return an unfinished run to the queue on purpose: not a loss.

@@ -23,6 +23,7 @@ from assay.engine.claiming import read_recorded, take
 from assay.engine.journal import Journal
 from assay.engine.listening import Listener
 from assay.engine.model import Cancelled, Claim, Failed, Outcome, SupersededError, Suspended
+from assay.engine.progress import Progress
 from assay.engine.queue import SHARED_ENTRYPOINT, FencedQueries, enqueue
 from assay.engine.solitude import Solitude
 from assay.engine.statements import SQL
@@ -79,6 +80,10 @@ class Worker:
     _listened: bool = False
     _reconnecting: bool = False
     _stopping: bool = False
+    _progress: Progress = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._progress = Progress(self.database)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish or hand back what is in hand within the grace period.
@@ -102,6 +107,7 @@ class Worker:
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, 1.0)
             await self._drain(draining)
+            await self._progress.told()
         finally:
             listening.cancel()
 
@@ -255,6 +261,7 @@ class Worker:
         with contextlib.suppress(SupersededError):
             if taken.was_lost and taken.was_alone:
                 await journal.finish(Failed("worker_lost", "The worker was lost while it ran nothing but this run."))
+                self._tell_end(claim)
                 return
             await self._execute(claim, journal, cancelled=taken.cancel_requested)
 
@@ -288,8 +295,13 @@ class Worker:
                 log.exception("The end of run %s cannot be written as it is.", claim.run_id)
                 journal.abandon()
                 await journal.finish(_INTERNAL_ERROR)
+        self._tell_end(claim)
         if isinstance(outcome, Suspended):
             raise RetryRequested(delay=max(outcome.until - clock.now(), timedelta(0)), reason="the run waits")
+
+    def _tell_end(self, claim: Claim) -> None:
+        if claim.batch_id is not None:
+            self._progress.ended(claim.batch_id)
 
     async def _outcome_of(self, claim: Claim, journal: Journal) -> Outcome:
         try:
