@@ -30,8 +30,40 @@ from eigenpal._generated.models import (
     RunFeedbackDetail,
     RunFeedbackRequest,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.acceptance.envelopes import envelope
 from tests.acceptance.serving import Served, gate, gate_step, push, set_step
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+CORRECTION = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(["field", "file"]) | ANY,
+        "path": st.sampled_from(["", "/total", "/lines/-", "/x/y"]) | ANY,
+    },
+    optional={"correctedValue": ANY, "originalValue": ANY, "note": ANY, "id": ANY, "correctedArtifactPath": ANY},
+)
+BODY = st.fixed_dictionaries(
+    {},
+    optional={
+        "rating": st.sampled_from(["pass", "fail", "partial", None]) | ANY,
+        "verdict": st.sampled_from(["correct", "incorrect", None]) | ANY,
+        "status": st.sampled_from(["open", "resolved", "ignored", "closed", "wont_fix", None]) | ANY,
+        "body": ANY,
+        "note": ANY,
+        "expected": ANY,
+        "correctedOutput": ANY,
+        "corrections": st.lists(CORRECTION, max_size=3) | ANY,
+        "tags": st.lists(st.text(max_size=5), max_size=3) | ANY,
+        "reason": ANY,
+        "closedNote": ANY,
+        "override": st.fixed_dictionaries({"reason": ANY}) | ANY,
+    },
+)
 
 OUTPUT = {"total": 12, "lines": [{"amount": 5}, {"amount": 7}], "vendor": "ACME"}
 NOTHING = {"feedback": None, "expected": None, "expectedFiles": []}
@@ -361,3 +393,16 @@ def test_both_prefixes_and_both_vocabularies_tell_of_one_record(served: Served, 
     http.put(later, json=read)
     assert http.get(f"/runs/{run}/feedback").json()["feedback"]["rating"] == "partial"
     json.dumps(read)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(body=BODY, door=st.sampled_from([("PUT", "feedback"), ("PUT", "reviews"), ("PATCH", "reviews")]))
+def test_whatever_is_sent_is_taken_or_refused(http: httpx.Client, run: str, body: Any, door: tuple[str, str]):
+    named = {"feedback": {"verdict", "note", "correctedOutput"}, "reviews": {"rating", "body", "expected", "tags"}}
+    sent = {name: value for name, value in body.items() if name not in named[door[1]]}
+    raw = json.dumps(sent).encode()
+    head = {"content-type": "application/json"}
+    answer = http.request(door[0], f"/runs/{run}/{door[1]}", content=raw, headers=head)
+    if answer.status_code != 200:
+        envelope(answer)
+    assert http.get(f"/runs/{run}/feedback").status_code == 200

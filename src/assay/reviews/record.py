@@ -128,7 +128,7 @@ def _changes(before: Feedback, after: Feedback) -> dict[str, JsonValue]:
     return found
 
 
-def _event(before: Feedback, after: Feedback) -> str:
+def _event(before: Feedback, after: Feedback) -> outbox.Event:
     if before.exists == after.exists:
         return "feedback.updated"
     return "feedback.created" if after.exists else "feedback.cleared"

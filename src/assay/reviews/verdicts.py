@@ -12,18 +12,15 @@ from dataclasses import replace
 from typing import Any
 
 from assay import access, db, jsontext
-from assay.reviews import store
+from assay.reviews import queue, store
 from assay.reviews.changing import begun, merged, says_something
 from assay.reviews.errors import AdjudicationForbiddenError, DoubleReviewPendingError
 from assay.reviews.model import Feedback, FeedbackChange, FeedbackStatus, Held, Verdict, View
+from assay.reviews.reach import check_settling
 from assay.reviews.record import record, remembered, wire_name
 from assay.runs import get as get_run
 
-try:  # TEMPORARY until both files exist (R1 removes this)
-    from assay.reviews import queue
-except ImportError:
-    queue = None
-try:
+try:  # TEMPORARY until the file exists (R1 removes this)
     from assay.reviews import resolution
 except ImportError:
     resolution = None
@@ -58,19 +55,22 @@ async def give(tx: db.Transaction, caller: access.Caller, held: Held, change: Fe
     if held.is_disputed and own and own[0].rating is not None:
         await _change_mind(tx, caller, held, own[0], change)
         return
-    if held.is_disputed and not caller.may("runs:write"):
+    if held.is_disputed and not queue.adjudicates(caller):
         raise AdjudicationForbiddenError
     await _give_alone(tx, caller, held, own[0] if own else None, change)
 
 
 async def withdraw(tx: db.Transaction, caller: access.Caller, held: Held) -> None:
-    """Take back what the caller alone said."""
-    own = await store.verdicts(tx, caller.organization_id, held.run_id, caller.user_id)
-    if not own:
-        return
-    await store.delete_verdict(tx, caller.organization_id, held.run_id, caller.user_id)
-    if held.is_blind:
-        await _remember(tx, caller, held, "verdict.cleared", own[0], Verdict(held.run_id, caller.user_id))
+    """Take verdicts back where the feedback is: in a blind double review the caller's own, else all but blind ones."""
+    own = caller.user_id if held.is_blind else None
+    for verdict in await store.verdicts(tx, caller.organization_id, held.run_id, own):
+        if verdict.blind_rating is not None and not held.is_blind:
+            continue
+        await store.delete_verdict(tx, caller.organization_id, held.run_id, verdict.reviewer)
+        if verdict.rating is not None:
+            await queue.verdict_withdrawn(tx, held.run_id, verdict.reviewer)
+        if held.is_blind:
+            await _remember(tx, caller, held, "verdict.cleared", verdict, Verdict(held.run_id, caller.user_id))
 
 
 async def _see_own(tx: db.Transaction, caller: access.Caller, held: Held) -> View:
@@ -106,45 +106,52 @@ async def _give_alone(
     after = merged(base, change, await _output(tx, held, change))
     if not before.exists and not says_something(after):
         return
+    check_settling(caller, before, after, override=change.get("override"))
     after = await _check_transition(tx, caller, before, after, override=change.get("override"))
     after = await record(tx, before, after, by=caller, action="feedback.adjudicated" if held.is_disputed else None)
     if "rating" not in change:
         return
     if rating is None:
-        if own is not None and own.blind_rating is None:
-            await withdraw(tx, caller, held)
+        await withdraw(tx, caller, held)
         return
     verdict = own or Verdict(held.run_id, caller.user_id)
     await store.save_verdict(tx, caller.organization_id, _as_said(verdict, after), blind=False)
-    await _verdict_given(tx, held.run_id, caller.user_id)
+    await queue.verdict_given(tx, held.run_id, caller.user_id)
     if held.is_disputed and held.item is not None:
         await store.set_item_state(tx, caller.organization_id, held.item.id, "done")
 
 
 async def _give_blind(tx: db.Transaction, caller: access.Caller, held: Held, change: FeedbackChange) -> None:
-    if change.get("status") in {"resolved", "ignored"} or "override" in change:
-        raise DoubleReviewPendingError(field="status")
     own = await store.verdicts(tx, caller.organization_id, held.run_id, caller.user_id)
     before = own[0] if own else Verdict(held.run_id, caller.user_id)
     after = merged(before, change, await _output(tx, held, change))
+    _check_not_closing(after, change)
     if after == before:
         return
     await store.save_verdict(tx, caller.organization_id, after, blind=True)
     await _remember(tx, caller, held, "verdict.updated", before, after)
     if after.rating is not None:
-        await _verdict_given(tx, held.run_id, caller.user_id)
+        await queue.verdict_given(tx, held.run_id, caller.user_id)
         await _compare(tx, caller, held)
+    elif before.rating is not None:
+        await queue.verdict_withdrawn(tx, held.run_id, caller.user_id)
 
 
 async def _change_mind(
     tx: db.Transaction, caller: access.Caller, held: Held, before: Verdict, change: FeedbackChange
 ) -> None:
-    if change.get("status") in {"resolved", "ignored"} or "override" in change:
-        raise DoubleReviewPendingError(field="status")
     after = merged(before, change, await _output(tx, held, change))
+    _check_not_closing(after, change)
     await store.save_verdict(tx, caller.organization_id, after, blind=False)
     await _remember(tx, caller, held, "verdict.updated", before, after)
     await _compare(tx, caller, held)
+
+
+def _check_not_closing(after: Verdict, change: FeedbackChange) -> None:
+    # A pass leaves nothing to do, so that later clients say closed with it.
+    closes_nothing = after.status == "resolved" and after.rating == "pass"
+    if "override" in change or (after.status in {"resolved", "ignored"} and not closes_nothing):
+        raise DoubleReviewPendingError(field="status")
 
 
 async def _compare(tx: db.Transaction, caller: access.Caller, held: Held) -> None:
@@ -199,7 +206,8 @@ def _settled_status(base: Feedback, given: Sequence[Verdict]) -> FeedbackStatus 
     # A disagreement is open only because it is one; what was promoted stays on the board.
     if base.promoted_example_id is not None:
         return base.status
-    return "open" if any(one.status == "open" for one in given) else None
+    said = {one.status for one in given}
+    return "open" if "open" in said else "resolved" if said == {"resolved"} else None
 
 
 async def _remember(
@@ -242,8 +250,3 @@ async def _check_transition(tx, caller, before, after, *, override):  # TEMPORAR
     return (
         after if resolution is None else await resolution.check_transition(tx, caller, before, after, override=override)
     )
-
-
-async def _verdict_given(tx, run_id, reviewer):  # TEMPORARY
-    if queue is not None:
-        await queue.verdict_given(tx, run_id, reviewer)
