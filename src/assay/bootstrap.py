@@ -21,10 +21,12 @@ from assay import (
     experiments,
     files,
     providers,
+    reviews,
     rollouts,
     runs,
     sandbox,
     steps,
+    webhooks,
 )
 from assay.db import embedded
 from assay.errors import InvalidValueError, Issue
@@ -114,10 +116,13 @@ async def open_worker(settings: Settings) -> AsyncGenerator[engine.Worker]:
         models = _open_models(settings, database, providers.Patience())
         outgoing = Outgoing(AllowList.parse(settings.outgoing_allow))
         grader = experiments.Grader(database, blobs, parser, scripts, models)
+        sampler = reviews.Sampler(database)
         services = runs.Services(
-            database, blobs, parser, scripts, models, _choose, outgoing, _mail_server(settings), grader
+            database, blobs, parser, scripts, models, _choose, outgoing, _mail_server(settings), grader, sampler
         )
+        sampling = asyncio.create_task(sampler.run())
         conducting = asyncio.create_task(experiments.Conductor(database).run())
+        delivering = asyncio.create_task(webhooks.Deliverer(database, outgoing, _secret_key(settings)).run())
         try:
             yield engine.Worker(
                 database,
@@ -129,6 +134,9 @@ async def open_worker(settings: Settings) -> AsyncGenerator[engine.Worker]:
             )
         finally:
             conducting.cancel()
+            delivering.cancel()
+            await asyncio.wait([delivering])  # what is being sent may arrive
+            sampling.cancel()
             await models.close()
             await scripts.close()
             await parser.close()
@@ -199,10 +207,24 @@ def _chores(database: db.Database, blobs: files.Blobs) -> dict[str, tuple[str, e
     async def sweep_blobs() -> None:
         await blobs.sweep(database)
 
+    async def top_up_samples() -> None:
+        added = await reviews.top_up(database)
+        if added:
+            log.info("Queued %d runs for review, of days on which too few were drawn.", added)
+
+    async def move_sampling_rates() -> None:
+        await reviews.move_rates(database)
+
+    async def forget_webhook_events() -> None:
+        await webhooks.forget_old_events(database)
+
     return {
         "remove_expired_runs": ("*/15 * * * *", remove_expired_runs),
         "forget_idempotency_keys": ("7 * * * *", forget_idempotency_keys),
         "sweep_blobs": ("23 * * * *", sweep_blobs),
+        "forget_webhook_events": ("47 * * * *", forget_webhook_events),
+        "top_up_samples": ("41 * * * *", top_up_samples),
+        "move_sampling_rates": ("*/15 * * * *", move_sampling_rates),
     }
 
 

@@ -97,15 +97,14 @@ def stratum_of(
     version: VersionAge | None,
 ) -> Stratum | None:
     """Return the first stratum whose condition is true of a run. `wanted` is what `reads` gave for the strata."""
-    scope: dict[str, JsonValue] = {
-        "run": _run(claim),
-        "input": claim.input,
-        "metadata": claim.metadata,
-        "confidence": confidence,
-        "version": _version(claim, version),
-        # It may be long, and is read again only for those who look at it.
-        "output": jsontext.load(ended.output) if "output" in wanted else None,
-    }
+    scope: dict[str, JsonValue] = {"input": claim.input, "metadata": claim.metadata, "confidence": confidence}
+    # These cost something, so they are there for those who look at them.
+    if "run" in wanted:
+        scope["run"] = _run(claim)
+    if "version" in wanted:
+        scope["version"] = _version(claim, version)
+    if "output" in wanted:
+        scope["output"] = jsontext.load(ended.output)
     return next((stratum for stratum in strata if _is_true(stratum, scope, claim)), None)
 
 
