@@ -70,11 +70,21 @@ def test_an_empty_policy_asks_that_all_examples_ran_and_promoted_ones_pass() -> 
         "minPassRate": None,
         "nonInferiorityMargin": None,
         "minExamples": 1,
+        "allowFlaky": False,
     }
 
 
+def test_an_example_that_failed_once_has_failed_unless_the_policy_allows_it() -> None:
+    example = GradedExample("evx_1", "a", "hash")
+    flaky = ExampleResult("evx_1", "a", "hash", "pass", 0.5, {}, passes=1, fails=1, errors=0)
+    strict = decide(read_policy({"mustPass": "all"}), [flaky], None, [example])
+    assert (strict.status, [found.code for found in strict.missing]) == ("failed", ["must_pass_failed"])
+    assert decide(read_policy({"mustPass": "all", "allowFlaky": True}), [flaky], None, [example]).status == "passed"
+
+
 def test_a_policy_is_read_as_it_was_written() -> None:
-    policy: Any = {"mustPass": ["a", "b"], "minPassRate": 0.9, "nonInferiorityMargin": 0.05, "minExamples": 40}
+    policy: Any = {"mustPass": ["a", "b"], "minPassRate": 0.9, "nonInferiorityMargin": 0.05}
+    policy |= {"minExamples": 40, "allowFlaky": True}
     assert policy_json(read_policy(policy)) == policy
     assert read_policy(policy_json(read_policy({"mustPass": "all"}))) == GatePolicy(must_pass="all")
 

@@ -152,7 +152,8 @@ async def run_example(
     parameters.only(request, {"sourceRef"})
     ref = parameters.text(request, "sourceRef")
     async with server.database.transaction() as tx:
-        choice = await rollouts.which_version(tx, caller.organization_id, automation_id, ref)
+        automation = await automations.get(tx, caller.organization_id, automation_id)
+        choice = await rollouts.which_version(tx, caller.organization_id, automation.id, ref)
         example = await datasets.get_example(tx, caller.organization_id, choice.automation.id, example_id)
         run_id = await experiments.run_example(tx, server.blobs, caller, choice.chosen, example)
     return JsonResponse({"id": run_id, "type": choice.automation.kind, "batchId": None, "finished": False}, 201)
@@ -172,7 +173,8 @@ async def _start(request: Request, automation_id: str, caller: Authorized, serve
     body = checked(ExperimentBody, await read_json(request, server.settings.max_json_bytes, empty={}))
     plan = experiments.Plan(body.examples, body.batch_concurrency, body.repeats, body.required_passes)
     async with server.database.transaction() as tx:
-        choice = await rollouts.which_version(tx, caller.organization_id, automation_id, body.source_ref)
+        automation = await automations.get(tx, caller.organization_id, automation_id)
+        choice = await rollouts.which_version(tx, caller.organization_id, automation.id, body.source_ref)
         return await experiments.create(tx, server.blobs, server.models, caller, choice.chosen, plan)
 
 

@@ -5,7 +5,7 @@ infrastructure failed, or where too few were run, the gate *cannot tell*, and sa
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StrictInt, StrictStr, ValidationError
@@ -64,6 +64,11 @@ class GatePolicy(BaseModel):
     )
     min_examples: Annotated[StrictInt, Field(ge=1, le=100_000)] = Field(
         default=1, description="At least so many examples were graded."
+    )
+    allow_flaky: bool = Field(
+        default=False,
+        description="Whether an example may pass that failed in some of its repeats, as far as its experiment's own"
+        " rule lets it; otherwise it has failed.",
     )
 
 
@@ -153,7 +158,7 @@ def decide(
     standing = _Standing(
         policy,
         examples,
-        _as_graded_now(candidate, examples),
+        _strictly(policy, _as_graded_now(candidate, examples)),
         None if current is None else _as_graded_now(current, examples),
     )
     missing = [found for rule in _RULES for found in rule(standing)]
@@ -169,6 +174,16 @@ def decide(
         lower_bound=statistics.rate_at_least(standing.passed, standing.graded, CONFIDENCE) if standing.graded else None,
         difference_bound=standing.difference_bound if policy.non_inferiority_margin is not None else None,
     )
+
+
+def _strictly(policy: GatePolicy, results: Mapping[str, ExampleResult]) -> Mapping[str, ExampleResult]:
+    """Whoever starts an experiment says how many repeats must pass; that is no way around the gate."""
+    if policy.allow_flaky:
+        return results
+    return {
+        example_id: replace(result, verdict="fail") if result.verdict == "pass" and result.fails else result
+        for example_id, result in results.items()
+    }
 
 
 def decision_json(decision: GateDecision) -> dict[str, JsonValue]:
