@@ -9,13 +9,17 @@ from assay_client.datasets import Datasets
 from assay_client.evaluators import Evaluators
 from assay_client.examples import Examples
 from assay_client.experiments import Experiments
+from assay_client.feedback import Feedback
 from assay_client.files import Files
 from assay_client.gates import Gates
 from assay_client.keys import Keys
 from assay_client.outgoing import OutgoingHosts
 from assay_client.providers import Providers
+from assay_client.review_queue import ReviewQueue
 from assay_client.runs import Runs
+from assay_client.sampling import Sampling
 from assay_client.transport import Transport
+from assay_client.webhooks import Webhooks
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8321"
 
@@ -48,12 +52,16 @@ class Client:
         self.evaluators = Evaluators(self._transport)
         self.examples = Examples(self._transport)
         self.experiments = Experiments(self._transport)
+        self.feedback = Feedback(self._transport)
         self.files = Files(self._transport)
         self.gates = Gates(self._transport)
         self.keys = Keys(self._transport)
         self.outgoing = OutgoingHosts(self._transport)
         self.providers = Providers(self._transport)
+        self.review_queue = ReviewQueue(self._transport)
         self.runs = Runs(self._transport)
+        self.webhooks = Webhooks(self._transport)
+        self.sampling = Sampling(self._transport)
 
     @property
     def base_url(self) -> str:

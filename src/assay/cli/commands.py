@@ -36,6 +36,12 @@ COMMANDS: Mapping[str, Place] = {
     "runs": Place(
         RUNS, "runs", "app", "Look at runs: list, get, trace, scores, watch, cancel, compare, delete, artifacts."
     ),
+    "review": Place(
+        RUNS,
+        "review",
+        "app",
+        "Go through what waits for a verdict: next, list, claim, release, skip, add, stats, pass, fail.",
+    ),
     "status": Place(RUNS, "status", "status", "Say which server answers, and as whom."),
     "init": Place(WORKFLOWS, "init", "init", "Begin a workflow, with examples and evaluators that measure it."),
     "workflow": Place(
@@ -47,11 +53,18 @@ COMMANDS: Mapping[str, Place] = {
     "automations": Place(WORKFLOWS, "automations", "app", "Look at automations; switch triggers, set limits."),
     "providers": Place(WORKFLOWS, "providers", "app", "Add, list, test and remove model providers."),
     "outgoing": Place(WORKFLOWS, "outgoing", "app", "List, allow and refuse private hosts that runs may reach."),
+    "webhooks": Place(
+        WORKFLOWS,
+        "webhooks",
+        "app",
+        "Tell other servers what happens: list, add, change, remove, test, deliveries, rotate.",
+    ),
     "examples": Place(WORKFLOWS, "examples", "app", "Run single examples of a dataset, and grade them."),
     "evaluators": Place(WORKFLOWS, "evaluators", "app", "Look up the evaluator types that judge runs."),
     "gate": Place(
         WORKFLOWS, "gates", "app", "Say whether a version may become current: assay gate AUTOMATION --version V."
     ),
+    "sampling": Place(WORKFLOWS, "sampling", "app", "Say which runs people review: get, set, advice, history."),
     "steps": Place(WORKFLOWS, "steps", "app", "Look up the step types that workflows are made of."),
     "serve": Place(
         SERVER, "server", "serve", "Run the server, its database if you have none of your own, and a worker."

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from assay.cli import output
+from assay.cli import corrections, output
 from assay.cli.answers import Json, items, part
 from assay.cli.connection import connect
 from assay.cli.options import AsJson, BaseUrl, RunId, Yes
@@ -68,7 +68,7 @@ def update(  # noqa: PLR0913 (one parameter a field)
     elif clear_expected_json:
         values["expected"] = None
     if correct is not None:
-        values["corrections"] = [_correction(option) for option in correct]
+        values["corrections"] = [corrections.parsed(option) for option in correct]
     _put(values, "tags", tag, clear=False)
     _put(values, "reason", reason, clear=False)
     if not values:
@@ -167,17 +167,6 @@ def _text(option: str, text: str | None, file: Path | None) -> str | None:
     if text is not None and file is not None:
         raise typer.BadParameter(f"{option} and {option}-file exclude each other.")
     return text if file is None else file.read_text(encoding="utf-8")
-
-
-def _correction(option: str) -> dict[str, Any]:
-    pointer, mark, text = option.partition("=")
-    if not mark or (pointer and not pointer.startswith("/")):
-        raise typer.BadParameter(f"--correct is POINTER=VALUE, such as /lines/0/amount=12.5; {option} is not.")
-    try:
-        value: Any = json.loads(text)
-    except ValueError:
-        value = text  # what is no JSON is a text without its quotation marks
-    return {"kind": "field", "path": pointer, "correctedValue": value}
 
 
 def _parsed(option: str, text: str) -> Any:

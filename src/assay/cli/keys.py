@@ -28,6 +28,14 @@ def create(
         list[str] | None,
         typer.Option("--scope", help=f"Repeat it for more: {', '.join(access.SCOPES)}.", show_default="full_access"),
     ] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--user",
+            metavar="EMAIL",
+            help="Whose it is, else the owner's. Somebody new is added: as reviewer where that is the only scope.",
+        ),
+    ] = None,
     expires: Annotated[
         str | None, typer.Option("--expires", metavar="WHEN", help="2027-01-31, or 90d, 12h, 4w from now; else never.")
     ] = None,
@@ -36,16 +44,20 @@ def create(
 ) -> None:
     """Make an API key and print it; it is never shown again."""
     expires_at = _moment(expires) if expires else None
+    scopes = scope or ["full_access"]
 
     async def make(database: Database, _settings: Settings) -> access.NewKey:
         async with database.transaction() as tx:
-            organization, owner = await access.ensure_default_organization(tx)
+            organization, person = await access.ensure_default_organization(tx)
+            if user is not None:
+                role: access.Role = "reviewer" if scopes == ["reviews:write"] else "member"
+                person = await access.ensure_user(tx, organization_id=organization.id, email=user, role=role)
             return await access.create_key(
                 tx,
                 organization_id=organization.id,
-                user_id=owner.id,
+                user_id=person.id,
                 name=name,
-                scopes=scope or ["full_access"],
+                scopes=scopes,
                 expires_at=expires_at,
             )
 

@@ -55,7 +55,7 @@ from assay.reviews.model import (
     Verdict,
     View,
 )
-from assay.reviews.queue import add_matching, add_runs, check_reach, get_item, list_queue, queue_stats
+from assay.reviews.queue import add_matching, add_runs, get_item, list_queue, queue_stats
 from assay.reviews.queue_model import (
     Added,
     ItemFilters,
@@ -68,6 +68,7 @@ from assay.reviews.queue_model import (
     Waiting,
 )
 from assay.reviews.rate_moves import DriftWatch, advice_evidence, move_rates
+from assay.reviews.reach import check_reach, check_settling
 from assay.reviews.record import hold, hold_finished, read, record
 from assay.reviews.sampling import (
     InvalidSamplingPolicyError,
@@ -157,6 +158,7 @@ __all__ = [
     "advise",
     "agreement",
     "check_reach",
+    "check_settling",
     "claim",
     "claim_item",
     "clean_reviews_needed",

@@ -35,18 +35,6 @@ def adjudicates(caller: access.Caller) -> bool:
     return caller.may("runs:write")
 
 
-async def check_reach(tx: db.Transaction, caller: access.Caller, run_id: str) -> None:
-    """Return if the caller may know of a run at all: who may only review knows of those that are, or were, queued.
-
-    Every door asks this before it does anything with a run.
-
-    Raises:
-        RunNotFoundError: he may not, and it says nothing of whether there is such a run.
-    """
-    if caller.only_reviews and not await queue_store.is_queued(tx, caller.organization_id, run_id):
-        raise RunNotFoundError
-
-
 async def verdict_given(tx: db.Transaction, run_id: str, reviewer: str) -> None:
     """Note that a reviewer's verdict on a run is in: its slot is closed, and with the last one its item.
 
