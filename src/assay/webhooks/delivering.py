@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 64
 AT_ONCE_PER_ENDPOINT = 4
-LOOK_AGAIN_SECONDS = 1.0
 GRACE_SECONDS = 5.0
 BODY_BYTES_READ = 64 * 1024
 GONE = 410
@@ -49,15 +48,15 @@ class Deliverer:
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), timeout=LOOK_AGAIN_SECONDS)
+                    await asyncio.wait_for(self._woken.wait(), timeout=self._patience.look_again_seconds)
                 self._woken.clear()
                 try:
                     await self._send_due()
                 except db.DatabaseUnavailableError:
-                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                    await asyncio.sleep(self._patience.look_again_seconds)
                 except Exception:
                     log.exception("Webhooks could not be looked after; it is tried again.")
-                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                    await asyncio.sleep(self._patience.look_again_seconds)
         finally:
             listening.cancel()
             await self._settle()

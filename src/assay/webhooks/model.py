@@ -108,6 +108,7 @@ class Patience:
     most_failures: int = 20
     failing_seconds: float = 24 * 3600
     lease_seconds: float = 60.0
+    look_again_seconds: float = 1.0
 
     def __post_init__(self) -> None:
         """Hold that no attempt is taken for lost while it still goes on."""
