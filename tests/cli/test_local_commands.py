@@ -33,6 +33,21 @@ def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestKeys:
+    async def test_a_key_for_somebody_new_makes_a_reviewer_of_whom_may_only_review(
+        self, assay: Assay, data_dir: Path
+    ) -> None:
+        found: list[access.Caller] = []
+        for options in (
+            "--user ada@example.org --scope reviews:write",
+            "--user Ada@example.org",
+            "--user ben@example.org --scope reviews:write --scope runs:read",
+        ):
+            made = await asyncio.to_thread(assay, f"keys create --name k {options} --data-dir {data_dir}")
+            async with open_database(settings_for(data_dir)) as database, database.transaction() as tx:
+                found.append(await access.authenticate(tx, made.out.strip()))
+        assert [one.email for one in found] == ["ada@example.org", "ada@example.org", "ben@example.org"]
+        assert [one.only_reviews for one in found] == [True, True, False]
+
     async def test_a_key_is_printed_alone_and_opens_the_door(self, assay: Assay, data_dir: Path) -> None:
         finished = await asyncio.to_thread(assay, f"keys create --name me --scope runs:read --data-dir {data_dir}")
         assert finished.code == 0

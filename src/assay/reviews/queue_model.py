@@ -36,7 +36,7 @@ class QueueItem:
     run_id: str
     automation_id: str
     automation_slug: str
-    automation_name: str
+    automation_name: str | None
     version_label: str | None
     mode: str
     reason: QueueReason
