@@ -5,7 +5,7 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs bench crash clean
+.PHONY: help setup demo test check format docs example bench crash clean
 
 help: ## List these words.
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ format: setup ## Let ruff format and mend what it can.
 
 docs: setup ## Write docs/api.md and the README's settings again from the code.
 	$(BIN)/python -m tools.reference
+
+example: setup ## Measure examples/invoice-extraction again, and write docs/invoice-extraction.md.
+	$(BIN)/python -m tools.invoice_extraction
 
 bench: setup ## Measure, and print a table; takes some minutes.
 	$(BIN)/python -m bench
