@@ -19,7 +19,10 @@ Person = Callable[..., httpx.Client]
 @pytest.fixture(scope="module")
 def automation(http: httpx.Client) -> str:
     steps = [set_step(nothing=1), {"name": "note", "type": "test.file", "with": {"content": "x"}}]
-    return push(http, "twice", steps, output={"total": 1})["automation"]["id"]
+    made = push(http, "twice", steps, output={"total": 1})["automation"]["id"]
+    # Nothing is in the queue but what a test puts there.
+    assert http.put(f"/automations/{made}/sampling", json={"rate": 0}).status_code == 200
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +53,27 @@ def person(served: Served) -> Any:
 
 
 @pytest.fixture
-def run(served: Served, http: httpx.Client, automation: str) -> str:
+def run(served: Served, http: httpx.Client, person: Person, automation: str) -> str:
     """A finished run that two people are asked about."""
+    person("ada")
+    return _queued(served, http, automation)
+
+
+@pytest.fixture
+def queued(served: Served, http: httpx.Client, automation: str) -> str:
+    """A finished run that two people are asked about, while there is only one."""
+    return _queued(served, http, automation)
+
+
+def _queued(served: Served, http: httpx.Client, automation: str) -> str:
     run_id = http.post("/runs", json={"target": automation}, params={"wait_for_completion": 20}).json()["id"]
 
-    async def queue(server: Any) -> None:
+    async def queue(server: Any) -> int:
         async with server.database.transaction() as tx:
             caller = await access.authenticate(tx, served.key())
-            await reviews.add_runs(tx, caller, [run_id], reason="picked", double=True)
+            return (await reviews.add_runs(tx, caller, [run_id], reason="picked", double=True)).added
 
-    served.do(queue)
+    assert served.do(queue) == 1
     return run_id
 
 
@@ -90,6 +104,14 @@ def _everything(client: httpx.Client, ids: dict[str, str]) -> str:
         if answer.status_code == 200:
             found.append(f"{name}: {[one['id'] for one in answer.json()['runs']]}")
     return "\n".join(found)
+
+
+def test_where_there_is_one_person_his_verdict_is_enough(http: httpx.Client, queued: str):
+    given = http.put(f"/runs/{queued}/feedback", json={"rating": "fail", "body": "x"}).json()
+    assert (given["feedback"]["rating"], given["awaits"]) == ("fail", None)
+    assert [entry["action"] for entry in http.get(f"/runs/{queued}/feedback/history").json()["data"]] == [
+        "feedback.created"
+    ]
 
 
 def test_until_both_have_spoken_neither_sees_what_the_other_said(

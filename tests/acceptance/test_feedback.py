@@ -406,3 +406,26 @@ def test_whatever_is_sent_is_taken_or_refused(http: httpx.Client, run: str, body
     if answer.status_code != 200:
         envelope(answer)
     assert http.get(f"/runs/{run}/feedback").status_code == 200
+
+
+def test_who_listens_is_told_of_it_without_what_it_says(served: Served, http: httpx.Client, run: str):
+    http.patch("/outgoing", json={"allow": ["127.0.0.1:9"]})
+    listening = http.post("/webhooks", json={"url": "http://127.0.0.1:9/", "events": ["feedback.*"]}).json()["id"]
+    path = f"/runs/{run}/feedback"
+    http.put(path, json={"rating": "fail", "body": "zebra", "expected": {"zebra": 1}})
+    http.put(path, json={"status": "open"})
+    http.delete(path)
+
+    async def told(server: Any) -> list[tuple[str, Any]]:
+        async with server.database.transaction() as tx:
+            rows = await tx.fetch("SELECT type, payload FROM webhook_events ORDER BY created_at, id")
+        return [(row["type"], json.loads(row["payload"])) for row in rows]
+
+    events = [(kind, payload) for kind, payload in served.do(told) if payload.get("runId") == run]
+    http.delete(f"/webhooks/{listening}")
+    assert [(kind, payload["rating"], payload["status"], payload["revision"]) for kind, payload in events] == [
+        ("feedback.created", "fail", None, 1),
+        ("feedback.updated", "fail", "open", 2),
+        ("feedback.cleared", None, None, 3),
+    ]
+    assert "zebra" not in json.dumps(events)

@@ -32,8 +32,7 @@ _READ_ONLY = frozenset(
         "promotedExampleName",
         "promotedExampleId",
         "promotedAt",
-        "evidence",
-        "regressed",
+        "resolution",
         "revision",
     }
 )

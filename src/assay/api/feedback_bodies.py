@@ -22,7 +22,7 @@ def feedback_detail(view: reviews.View) -> Json:
     """The review as clients up to 0.9 know it, and more."""
     found = view.feedback
     return {
-        "feedback": found and feedback(found),
+        "feedback": feedback(view),
         "expected": found and found.expected,
         "expectedFiles": expected_files(view),
         "awaits": view.awaits,
@@ -30,8 +30,11 @@ def feedback_detail(view: reviews.View) -> Json:
     }
 
 
-def feedback(found: reviews.Feedback) -> Json:
-    """The record."""
+def feedback(view: reviews.View) -> Json | None:
+    """The record; None where nobody has said anything."""
+    found = view.feedback
+    if found is None:
+        return None
     return {
         "rating": found.rating,
         "status": found.status,
@@ -51,9 +54,7 @@ def feedback(found: reviews.Feedback) -> Json:
         "tags": list(found.tags),
         "reason": found.ignore_reason,
         "closedNote": found.closed_note,
-        "evidence": found.evidence,
-        "override": None if found.override_reason is None else {"reason": found.override_reason},
-        "regressed": found.regressed,
+        "resolution": view.resolution and _resolution(view.resolution),
         "revision": found.revision,
     }
 
@@ -109,7 +110,7 @@ async def expanded(tx: db.Transaction, caller: access.Caller, run_id: str) -> Js
     """What `expand=execution` says of a run's review: `feedback`, `expected`, and the later `review`."""
     view = await reviews.get(tx, caller, run_id)
     return {
-        "feedback": view.feedback and feedback(view.feedback),
+        "feedback": feedback(view),
         "expected": {"output": view.feedback and view.feedback.expected, "files": expected_files(view)},
         **({} if view.feedback is None else {"review": review(view.feedback)}),
     }
@@ -156,6 +157,16 @@ def change(body: Mapping[str, Any]) -> reviews.FeedbackChange:
             raise InvalidValueError(message, field="override.reason")
         values["override"] = reason
     return reviews.FeedbackChange(**values)  # pyright: ignore[reportArgumentType] # pydantic has checked the types
+
+
+def _resolution(found: reviews.Resolution) -> Json:
+    return {
+        "proven": found.proven,
+        "live": found.live,
+        "evidence": found.evidence,
+        "override": found.override,
+        "regressed": found.regressed,
+    }
 
 
 def _verdict(one: reviews.Verdict) -> Json:

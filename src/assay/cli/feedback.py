@@ -141,7 +141,9 @@ def _print(found: Json, *, as_json: bool) -> None:
             "ignored because": feedback["reason"],
             "settled": output.moment_cell(feedback["resolvedAt"]),
             "settled by": feedback["resolvedByEmail"],
-            "without proof because": part(feedback, "override").get("reason"),
+            "proven": part(feedback, "resolution").get("proven"),
+            "live": part(feedback, "resolution").get("live"),
+            "without proof because": part(feedback, "resolution").get("override"),
             "awaits": found.get("awaits"),
         }
     )

@@ -19,9 +19,12 @@ from assay.reviews.errors import (
     AdjudicationForbiddenError,
     ClaimLostError,
     DoubleReviewPendingError,
+    ExampleUnresolvedError,
     ExpectedFileExistsError,
     ExpectedFileNotFoundError,
+    ExpectedRequiredError,
     FeedbackTooLargeError,
+    InputNotKeptError,
     InvalidFeedbackError,
     ItemNotAvailableError,
     ItemNotFoundError,
@@ -33,6 +36,7 @@ from assay.reviews.errors import (
     TooManyExpectedFilesError,
     TooManyRunsError,
 )
+from assay.reviews.example_guard import ExampleGuard
 from assay.reviews.expected_files import MAX_FILE, add_file, copy_output, delete_file, file_of, rename_file
 from assay.reviews.feedback import clear, failure_tags, get, history, summaries, update
 from assay.reviews.leases import LEASE, LONGEST_LEASE, SHORTEST_LEASE, claim, claim_item, release, renew, skip
@@ -47,6 +51,7 @@ from assay.reviews.model import (
     Held,
     HistoryEntry,
     Rating,
+    Resolution,
     ReviewItem,
     ReviewState,
     ReviewSummary,
@@ -55,6 +60,7 @@ from assay.reviews.model import (
     Verdict,
     View,
 )
+from assay.reviews.promotion import Promoted, promote
 from assay.reviews.queue import add_matching, add_runs, get_item, list_queue, queue_stats
 from assay.reviews.queue_model import (
     Added,
@@ -70,6 +76,7 @@ from assay.reviews.queue_model import (
 from assay.reviews.rate_moves import DriftWatch, advice_evidence, move_rates
 from assay.reviews.reach import check_reach, check_settling
 from assay.reviews.record import hold, hold_finished, read, record
+from assay.reviews.resolution import settle
 from assay.reviews.sampling import (
     InvalidSamplingPolicyError,
     RateLimits,
@@ -102,9 +109,12 @@ __all__ = [
     "Drift",
     "DriftWatch",
     "Evidence",
+    "ExampleGuard",
+    "ExampleUnresolvedError",
     "ExpectedFile",
     "ExpectedFileExistsError",
     "ExpectedFileNotFoundError",
+    "ExpectedRequiredError",
     "FailureTag",
     "Feedback",
     "FeedbackChange",
@@ -112,6 +122,7 @@ __all__ = [
     "FeedbackTooLargeError",
     "Held",
     "HistoryEntry",
+    "InputNotKeptError",
     "InvalidFeedbackError",
     "InvalidSamplingPolicyError",
     "ItemFilters",
@@ -124,6 +135,7 @@ __all__ = [
     "OutputFileNotFoundError",
     "PairAgreement",
     "Progress",
+    "Promoted",
     "QueueItem",
     "QueuePage",
     "QueueReason",
@@ -133,6 +145,7 @@ __all__ = [
     "Rating",
     "Reason",
     "ReasonRequiredError",
+    "Resolution",
     "ResolutionUnprovenError",
     "ReviewItem",
     "ReviewState",
@@ -176,6 +189,7 @@ __all__ = [
     "list_queue",
     "miss_rate",
     "move_rates",
+    "promote",
     "queue_stats",
     "rate_changes",
     "read",
@@ -187,6 +201,7 @@ __all__ = [
     "sampling_json",
     "sampling_of",
     "set_sampling",
+    "settle",
     "skip",
     "summaries",
     "top_up",

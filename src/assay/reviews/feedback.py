@@ -8,6 +8,7 @@ from assay.reviews import store, verdicts
 from assay.reviews.errors import StaleFeedbackError
 from assay.reviews.model import FailureTag, FeedbackChange, HistoryEntry, ReviewSummary, View
 from assay.reviews.record import hold, hold_finished, read, record
+from assay.reviews.resolution import resolution_of
 
 MAX_FAILURE_TAGS = 500
 
@@ -18,7 +19,8 @@ async def get(tx: db.Transaction, caller: access.Caller, run_id: str) -> View:
     Raises:
         RunNotFoundError: the organization has no such run.
     """
-    return await verdicts.see(tx, caller, await read(tx, caller.organization_id, run_id))
+    view = await verdicts.see(tx, caller, await read(tx, caller.organization_id, run_id))
+    return view if view.feedback is None else replace(view, resolution=await resolution_of(tx, view.feedback))
 
 
 async def update(

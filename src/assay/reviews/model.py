@@ -126,18 +126,19 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A run whose review nobody else can change until the transaction ends."""
+    """A run with its review. `has_second` tells whether the organization has more than one person at all."""
 
     run_id: str
     automation_id: str
     finished: bool
     feedback: Feedback
     item: ReviewItem | None
+    has_second: bool
 
     @property
     def is_blind(self) -> bool:
         """Whether it is in a double review whose verdicts are not all in: nobody sees but his own."""
-        return self._is_double("open") and self.feedback.rating is None
+        return self._is_double("open") and self.feedback.rating is None and self.has_second
 
     @property
     def is_disputed(self) -> bool:
@@ -149,11 +150,26 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolution:
+    """How far a miss is settled: `proven` to be fixed, and, apart from it, whether the fix is `live`.
+
+    `override` is what somebody said instead of a proof, at whatever time; `regressed` how it came back.
+    """
+
+    proven: bool
+    live: bool
+    evidence: JsonValue
+    override: str | None
+    regressed: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What a caller sees of a run's review: `feedback` is None where that is nothing.
 
     While a double review is blind it is his own verdict, in the form of feedback. `verdicts` are those of a double
-    review that is not blind any more. `etag` changes whenever what he sees does.
+    review that is not blind any more. `etag` changes whenever what he sees does. `resolution` is None where nothing
+    is said.
     """
 
     run_id: str
@@ -161,6 +177,7 @@ class View:
     etag: str
     awaits: Literal["verdicts", "adjudication"] | None = None
     verdicts: Sequence[Verdict] = ()
+    resolution: Resolution | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ SELECT r.id, r.organization_id AS organization, r.automation_id AS automation, r
        (SELECT json_agg(json_build_object('name', e.name, 'sha256', e.sha256, 'size', e.size,
             'content_type', e.content_type) ORDER BY e.created_at, e.name)
         FROM feedback_files e WHERE e.run_id = r.id AND e.reviewer = '') AS files,
-       item.id AS item_id, item.slots AS item_slots, item.state AS item_state
+       item.id AS item_id, item.slots AS item_slots, item.state AS item_state,
+       (SELECT count(*) FROM (SELECT FROM users u WHERE u.organization_id = $1 LIMIT 2) people) > 1 AS has_second
 FROM runs r LEFT JOIN feedback f ON f.run_id = r.id
 LEFT JOIN users creator ON creator.id = f.created_by LEFT JOIN users resolver ON resolver.id = f.resolved_by
 LEFT JOIN review_items item ON item.run_id = r.id
@@ -40,8 +41,8 @@ _SAVE = """
 WITH saved AS (
     INSERT INTO feedback AS f (run_id, organization_id, automation_id, revision, cleared, rating, status, body,
         expected, corrections, tags, ignore_reason, closed_note, created_by, created_at, updated_at, resolved_by,
-        resolved_at, promoted_example_id, promoted_example_name, promoted_graded_hash, promoted_at, evidence, override_reason,
-        regressed)
+        resolved_at, promoted_example_id, promoted_example_name, promoted_graded_hash, promoted_at, evidence,
+        override_reason, regressed)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, coalesce($15, clock_timestamp()),
         clock_timestamp(), $16, CASE WHEN $18 THEN clock_timestamp() ELSE $17 END, $19, $20, $21, $22, $23, $24, $25)
     ON CONFLICT (run_id) DO UPDATE SET
@@ -60,7 +61,8 @@ WITH saved AS (
         review_created_at = CASE WHEN $26 THEN saved.created_at END,
         review_updated_at = CASE WHEN $26 THEN saved.updated_at END,
         review_resolved_at = CASE WHEN $26 THEN saved.resolved_at END,
-        review_has_expected_json = $9::json IS NOT NULL, review_has_expected_files = $27, promoted_example_name = $20
+        review_has_expected_json = $9::json IS NOT NULL, review_has_expected_files = $27,
+        review_has_corrections = $10::json IS NOT NULL, promoted_example_name = $20
     FROM saved WHERE id = $1 AND organization_id = $2
 )
 SELECT * FROM saved
@@ -143,7 +145,7 @@ async def read(tx: db.Transaction, organization_id: str, run_id: str) -> Held | 
     item = None
     if row["item_id"] is not None:
         item = ReviewItem(row["item_id"], row["item_slots"], row["item_state"])
-    return Held(row["id"], row["automation"], row["finished"], _feedback(row), item)
+    return Held(row["id"], row["automation"], row["finished"], _feedback(row), item, row["has_second"])
 
 
 async def save(tx: db.Transaction, feedback: Feedback, *, resolved_now: bool) -> Mapping[str, object]:

@@ -3,7 +3,7 @@
 A run whose place in the queue takes two verdicts is reviewed blind. Until both are in, what a reviewer says stands
 in `verdicts` alone, and the feedback, the run's columns and so every list and export say nothing. Equal verdicts
 become the feedback; unequal ones leave it open without a rating, as a disagreement, until one of the two changes
-his mind or a third person who may write runs decides.
+his mind or a third person who may write runs decides. Where there is only one person, one verdict is enough.
 """
 
 import hashlib
@@ -12,18 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 from assay import access, db, jsontext
-from assay.reviews import queue, store
+from assay.reviews import queue, resolution, store
 from assay.reviews.changing import begun, merged, says_something
 from assay.reviews.errors import AdjudicationForbiddenError, DoubleReviewPendingError
 from assay.reviews.model import Feedback, FeedbackChange, FeedbackStatus, Held, Verdict, View
-from assay.reviews.reach import check_settling
 from assay.reviews.record import record, remembered, wire_name
 from assay.runs import get as get_run
-
-try:  # TEMPORARY until the file exists (R1 removes this)
-    from assay.reviews import resolution
-except ImportError:
-    resolution = None
 
 
 async def see(tx: db.Transaction, caller: access.Caller, held: Held) -> View:
@@ -106,8 +100,7 @@ async def _give_alone(
     after = merged(base, change, await _output(tx, held, change))
     if not before.exists and not says_something(after):
         return
-    check_settling(caller, before, after, override=change.get("override"))
-    after = await _check_transition(tx, caller, before, after, override=change.get("override"))
+    after = await resolution.check_transition(tx, caller, before, after, override=change.get("override"))
     after = await record(tx, before, after, by=caller, action="feedback.adjudicated" if held.is_disputed else None)
     if "rating" not in change:
         return
@@ -117,7 +110,7 @@ async def _give_alone(
     verdict = own or Verdict(held.run_id, caller.user_id)
     await store.save_verdict(tx, caller.organization_id, _as_said(verdict, after), blind=False)
     await queue.verdict_given(tx, held.run_id, caller.user_id)
-    if held.is_disputed and held.item is not None:
+    if held.item is not None and held.item.slots > 1:
         await store.set_item_state(tx, caller.organization_id, held.item.id, "done")
 
 
@@ -167,7 +160,7 @@ async def _compare(tx: db.Transaction, caller: access.Caller, held: Held) -> Non
         await store.set_item_state(tx, caller.organization_id, held.item.id, "disagreement")
         return
     after = await _following(tx, held, base, given)
-    after = await _check_transition(tx, caller, held.feedback, after, override=None)
+    after = await resolution.check_transition(tx, caller, held.feedback, after, override=None)
     await record(tx, held.feedback, after, by=caller, action="feedback.agreed")
     await store.set_item_state(tx, caller.organization_id, held.item.id, "done")
 
@@ -244,9 +237,3 @@ def _as_said(verdict: Verdict, feedback: Feedback) -> Verdict:
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(jsontext.dump(value).encode()).hexdigest()[:16]
-
-
-async def _check_transition(tx, caller, before, after, *, override):  # TEMPORARY
-    return (
-        after if resolution is None else await resolution.check_transition(tx, caller, before, after, override=override)
-    )
