@@ -68,6 +68,18 @@ def test_a_run_is_drawn_when_it_completes_by_the_rate_of_its_stratum(http: httpx
     assert [(item["runId"], item["reason"]) for item in queued(http, name)] == [(large["id"], "stratum")]
 
 
+def test_a_value_that_no_step_is_sure_of_is_seen_though_the_output_does_not_say_it(
+    http: httpx.Client, name: str
+) -> None:
+    grounding = {"total": {"confidence": "high"}, "date": {"confidence": "{{ input.sure }}"}}
+    sure = {"name": "sure", "type": "string"}
+    steps = [serving.set_step(_grounding=grounding), {**serving.set_step(n=1), "name": "last"}]
+    serving.push(http, f"{name[:50]}-b", steps, inputs=[sure], output={"n": "{{ steps.last.output.n }}"})
+    put(http, f"{name[:50]}-b", rate=0, strata=[{"name": "unsure", "when": "{{ confidence == 'low' }}", "rate": 1}])
+    low = [run(http, f"{name[:50]}-b", input={"sure": sure})["id"] for sure in ("medium", "low")][1]
+    assert [item["runId"] for item in queued(http, f"{name[:50]}-b")] == [low]
+
+
 def test_a_lower_rate_does_not_take_back_what_was_drawn(http: httpx.Client, name: str) -> None:
     put(http, name, rate=1)
     drawn = [run(http, name, mode=mode)["id"] for mode in ("live", "shadow")]

@@ -1,5 +1,6 @@
 """Rates that move by themselves: by evidence, within limits, one step at a time, and never without a word."""
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -142,6 +143,19 @@ async def test_many_workers_move_it_once(room: ReviewRoom, editor: access.Caller
     await reviewed(room, automation, 40)
     moved = await asyncio.gather(*(reviews.move_rates(room.database) for _ in range(5)))
     assert sum(moved) == 1
+
+
+async def test_a_moved_rate_is_told_to_those_who_listen(
+    room: ReviewRoom, editor: access.Caller, automation: str
+) -> None:
+    async with room.database.transaction() as tx:
+        sql = """INSERT INTO webhook_endpoints (id, organization_id, url, events, encrypted_secret, automation_id)
+                 VALUES ('whep_1', $1, 'https://example.org', '{sampling.*}', '', $2)"""
+        await tx.execute(sql, room.organization_id, automation)
+    await put(room, editor, automation, rate=0.5)
+    async with room.database.transaction() as tx:
+        rows = await tx.fetch("SELECT type, payload FROM webhook_events WHERE automation_id = $1", automation)
+    assert [(row["type"], json.loads(row["payload"])["rateAfter"]) for row in rows] == [("sampling.rate_changed", 0.5)]
 
 
 # --- what counts

@@ -24,7 +24,6 @@ class _Body(reviews.SamplingPolicy):
 
 
 _BODY = {"requestBody": {"content": {"application/json": {"schema": _Body.model_json_schema(by_alias=True)}}}}
-_MODES = {"live", "shadow"}
 
 
 @router.get("/automations/{automation_id}/sampling")
@@ -51,10 +50,10 @@ async def put_sampling(request: Request, automation_id: str, caller: Authorized,
 async def get_advice(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
     """Say what rate is needed, from the reviews of the random sample alone; `mode` is live (the default) or shadow."""
     parameters.only(request, {"mode"})
-    mode = (parameters.values(request, "mode", _MODES) or ["live"])[0]
+    shadow = "shadow" in parameters.values(request, "mode", {"live", "shadow"})
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, caller.organization_id, automation_id)
-        advice = await reviews.advise(tx, caller.organization_id, automation.id, mode=mode)
+        advice = await reviews.advise(tx, caller.organization_id, automation.id, mode="shadow" if shadow else "live")
     return JsonResponse(_advice(automation.id, advice))
 
 

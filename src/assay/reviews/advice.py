@@ -21,7 +21,7 @@ from typing import Literal
 from assay import db, statistics
 from assay.reviews import sampling_store as store
 from assay.reviews.sampling import DEFAULT_RATE, SamplingPolicy, sampling_of
-from assay.reviews.sampling_store import CurrentVersion, DrawnGroup
+from assay.reviews.sampling_store import CurrentVersion, DrawnGroup, Mode
 
 CONFIDENCE = 0.95
 PRIOR = (0.5, 10.0)
@@ -83,7 +83,7 @@ class NextStep:
 class Evidence:
     """What the advice rests on: what was drawn of the current version's runs of this mode, by stratum."""
 
-    mode: str
+    mode: Mode
     version: CurrentVersion | None
     groups: Sequence[DrawnGroup]
     has_traffic: bool
@@ -123,7 +123,7 @@ class Advice:
 
 
 async def advise(
-    tx: db.Transaction, organization_id: str, automation_id: str, *, mode: str = "live", drift: Drift | None = None
+    tx: db.Transaction, organization_id: str, automation_id: str, *, mode: Mode = "live", drift: Drift | None = None
 ) -> Advice:
     """Say what to do with an automation's rate now. `drift` is what the watch over its inputs says, if that is on.
 

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
 from assay import db, jsontext
 from assay.ids import new_id
+
+Mode = Literal["live", "shadow"]
+"""Runs that are drawn; the two are never counted together."""
 
 CHANNEL = "assay_sampling"
 """On which the id of an automation is told whose policy changed."""
@@ -80,12 +83,16 @@ _LAST_RATE_CHANGE = """
 SELECT max(created_at) FROM sampling_rate_changes WHERE organization_id = $1 AND automation_id = $2
 """
 
-_HAS_TRAFFIC = """
+# The mode stands in the text, because the few shadow runs have an index of their own.
+_HAS_TRAFFIC = {
+    mode: f"""
 SELECT EXISTS (
     SELECT FROM runs
-    WHERE organization_id = $1 AND automation_id = $2 AND mode = $3 AND outcome = 'completed'
+    WHERE organization_id = $1 AND automation_id = $2 AND mode = '{mode}' AND outcome = 'completed'
         AND parent_run_id IS NULL AND created_at > clock_timestamp() - interval '7 days')
 """
+    for mode in ("live", "shadow")
+}
 
 _DRAWN = """
 WITH drawn AS (
@@ -274,13 +281,13 @@ async def last_rate_change(tx: db.Transaction, organization_id: str, automation_
     return await tx.fetch_value(_LAST_RATE_CHANGE, organization_id, automation_id)
 
 
-async def has_traffic(tx: db.Transaction, organization_id: str, automation_id: str, mode: str) -> bool:
+async def has_traffic(tx: db.Transaction, organization_id: str, automation_id: str, mode: Mode) -> bool:
     """Tell whether runs of this mode completed in the last seven days."""
-    return await tx.fetch_value(_HAS_TRAFFIC, organization_id, automation_id, mode)
+    return await tx.fetch_value(_HAS_TRAFFIC[mode], organization_id, automation_id)
 
 
 async def drawn(
-    tx: db.Transaction, organization_id: str, automation_id: str, mode: str, version: CurrentVersion, overdue_days: int
+    tx: db.Transaction, organization_id: str, automation_id: str, mode: Mode, version: CurrentVersion, overdue_days: int
 ) -> list[DrawnGroup]:
     """Sum up what was drawn of a version's runs since it became current, by stratum."""
     arguments = organization_id, automation_id, mode, version.id, version.since, overdue_days
