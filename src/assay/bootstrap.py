@@ -121,7 +121,7 @@ async def open_worker(settings: Settings) -> AsyncGenerator[engine.Worker]:
             database, blobs, parser, scripts, models, _choose, outgoing, _mail_server(settings), grader, sampler
         )
         sampling = asyncio.create_task(sampler.run())
-        conducting = asyncio.create_task(experiments.Conductor(database).run())
+        conducting = asyncio.create_task(experiments.Conductor(database, reviews.settle).run())
         delivering = asyncio.create_task(webhooks.Deliverer(database, outgoing, _secret_key(settings)).run())
         try:
             yield engine.Worker(

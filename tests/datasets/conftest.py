@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from assay import access, datasets, db, files
+from assay import access, datasets, db, files, reviews
 from assay.ids import new_id
 
 
@@ -35,11 +35,15 @@ class Shelf:
 
     async def update(self, example: str, **values: Any) -> datasets.ExampleVersion:
         async with self.database.transaction() as tx:
-            return await datasets.update_example(tx, self.caller, self.automation_id, example, values)
+            return await datasets.update_example(
+                tx, self.caller, self.automation_id, example, values, guard=reviews.ExampleGuard()
+            )
 
     async def delete(self, example: str) -> datasets.ExampleVersion:
         async with self.database.transaction() as tx:
-            return await datasets.delete_example(tx, self.caller, self.automation_id, example)
+            return await datasets.delete_example(
+                tx, self.caller, self.automation_id, example, guard=reviews.ExampleGuard()
+            )
 
     async def add(self, example: str, folder: datasets.Folder, **contents: bytes) -> list[datasets.ExampleFile]:
         """Add files; `contract_pdf=b"…"` becomes `contract.pdf`."""
@@ -50,7 +54,14 @@ class Shelf:
                 uploads.append(datasets.FileUpload(name.replace("_", "."), None, spool))
         async with self.database.transaction() as tx:
             _, added = await datasets.add_files(
-                tx, self.blobs, self.caller, self.automation_id, example, folder, uploads
+                tx,
+                self.blobs,
+                self.caller,
+                self.automation_id,
+                example,
+                folder,
+                uploads,
+                guard=reviews.ExampleGuard(),
             )
         return added
 
@@ -77,7 +88,13 @@ class Shelf:
         async with self.blobs.spool(len(archive)) as spool:
             await spool.write(archive)
             return await datasets.import_archive(
-                self.database, self.blobs, self.caller, self.automation_id, spool, mode
+                self.database,
+                self.blobs,
+                self.caller,
+                self.automation_id,
+                spool,
+                mode,
+                guard=reviews.ExampleGuard(),
             )
 
     async def refused(self, archive: bytes) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.datasets.conftest import Shelf, measured, packed, unpacked
 
-from assay import datasets
+from assay import datasets, reviews
 from assay.errors import AssayError
 
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -126,7 +126,13 @@ async def test_thousands_of_examples_are_imported_in_little_memory(shelf: Shelf)
         del archive
         with measured() as peak:
             await datasets.import_archive(
-                shelf.database, shelf.blobs, shelf.caller, shelf.automation_id, spool, "append"
+                shelf.database,
+                shelf.blobs,
+                shelf.caller,
+                shelf.automation_id,
+                spool,
+                "append",
+                guard=reviews.ExampleGuard(),
             )
         assert peak() < 16 * 1024**2 < size
     with measured() as peak:

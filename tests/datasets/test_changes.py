@@ -5,7 +5,7 @@ import asyncpg
 import pytest
 from tests.datasets.conftest import Shelf
 
-from assay import access, datasets
+from assay import access, datasets, reviews
 
 
 def fields(error: pytest.ExceptionInfo[datasets.InvalidExampleError]) -> set[str]:
@@ -272,7 +272,13 @@ async def test_a_promoted_run_makes_an_example_and_a_second_one_changes_it(shelf
             blob = await shelf.blobs.keep_bytes(tx, run_id.encode())
             file = datasets.ExampleFile("input/doc/a.txt", blob.sha256, blob.size, "text/plain")
             return await datasets.upsert_by_name(
-                tx, shelf.caller, shelf.automation_id, values, files=[file], promoted_run_id=run_id
+                tx,
+                shelf.caller,
+                shelf.automation_id,
+                values,
+                files=[file],
+                promoted_run_id=run_id,
+                guard=reviews.ExampleGuard(),
             )
 
     document = {"doc": {"$file": "input/doc/a.txt", "filename": "a.txt", "mimeType": "text/plain", "size": 3}}

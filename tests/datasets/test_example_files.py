@@ -3,20 +3,29 @@ import hashlib
 import pytest
 from tests.datasets.conftest import Shelf, packed
 
-from assay import datasets, files
+from assay import datasets, files, reviews
 
 
 async def rename(shelf: Shelf, example: str, path: str, filename: str) -> datasets.ExampleFile:
     async with shelf.database.transaction() as tx:
         _, renamed = await datasets.rename_file(
-            tx, shelf.caller, shelf.automation_id, example, "input", path, filename=filename
+            tx,
+            shelf.caller,
+            shelf.automation_id,
+            example,
+            "input",
+            path,
+            filename=filename,
+            guard=reviews.ExampleGuard(),
         )
     return renamed
 
 
 async def remove(shelf: Shelf, example: str, path: str) -> datasets.ExampleVersion:
     async with shelf.database.transaction() as tx:
-        return await datasets.remove_file(tx, shelf.caller, shelf.automation_id, example, "input", path)
+        return await datasets.remove_file(
+            tx, shelf.caller, shelf.automation_id, example, "input", path, guard=reviews.ExampleGuard()
+        )
 
 
 async def test_files_are_added_before_anything_refers_to_them(shelf: Shelf) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.runs.conftest import caller_of
 
-from assay import access, api, automations, bootstrap, datasets, db, evaluators, experiments, rollouts
+from assay import access, api, automations, bootstrap, datasets, db, evaluators, experiments, reviews, rollouts
 from assay.settings import Settings
 
 EVALUATORS = "evaluators:\n  - {name: same, type: exact-diff}\n"
@@ -65,7 +65,7 @@ class Laboratory:
     async def change(self, name: str, example: str, **values: Any) -> None:
         automation_id = await self.automation_id(name)
         async with self.database.transaction() as tx:
-            await datasets.update_example(tx, self.caller, automation_id, example, values)
+            await datasets.update_example(tx, self.caller, automation_id, example, values, guard=reviews.ExampleGuard())
 
     async def judge_by(self, name: str, text: str) -> None:
         automation_id = await self.automation_id(name)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.experiments.laboratory import SQUARED, Laboratory, open_laboratory
 
-from assay import access, db, experiments
+from assay import access, db, experiments, reviews
 from assay.errors import InvalidValueError
 
 
@@ -136,7 +136,7 @@ async def test_a_comparison_that_a_crash_prevented_is_made_by_the_next_worker(la
     a, b = await lab.run(name), await lab.run(name)
     async with lab.database.transaction() as tx:
         await tx.execute("UPDATE experiments SET summary = (summary::jsonb - 'baseline')::json WHERE id = $1", b)
-    conducting = asyncio.create_task(experiments.Conductor(lab.database).run())
+    conducting = asyncio.create_task(experiments.Conductor(lab.database, reviews.settle).run())
     try:
         assert (await baseline(lab, b))["experimentId"] == a
     finally:

@@ -8,7 +8,7 @@ import pytest
 from tests.experiments.laboratory import Laboratory
 from tests.runs.conftest import caller_of
 
-from assay import access, bootstrap, db, engine, experiments
+from assay import access, bootstrap, db, engine, experiments, reviews
 from assay.settings import Settings
 
 MISFIT: Mapping[str, Any] = {"input": {"n": "much"}}
@@ -51,8 +51,8 @@ async def test_only_as_many_runs_are_queued_as_may_go_on_at_once(quiet: Laborato
     name = await quiet.workflow(1, 2, 3, 4)
     started = await quiet.start(name, repeats=2, concurrency=3)
     assert (await quiet.read(started)).status == "queued"
-    await experiments.advance(quiet.database, started)
-    await experiments.advance(quiet.database, started)
+    await experiments.advance(quiet.database, started, reviews.settle)
+    await experiments.advance(quiet.database, started, reviews.settle)
     assert await statuses(quiet, started) == ["pending"] * 3 + ["created"] * 5
     assert (await quiet.read(started)).status == "running"
     # Whoever waits for a run goes before.
@@ -64,10 +64,10 @@ async def test_only_as_many_runs_are_queued_as_may_go_on_at_once(quiet: Laborato
 async def test_one_that_is_cancelled_before_any_run_began_ends_with_all_of_them_cancelled(quiet: Laboratory) -> None:
     name = await quiet.workflow(1, 2, 3)
     started = await quiet.start(name, concurrency=1)
-    await experiments.advance(quiet.database, started)
+    await experiments.advance(quiet.database, started, reviews.settle)
     await cancel(quiet, started)
     await cancel(quiet, started)
-    await experiments.advance(quiet.database, started)
+    await experiments.advance(quiet.database, started, reviews.settle)
     over = await quiet.read(started)
     assert (over.status, over.counts.cancelled, over.counts.completed) == ("completed", 3, 3)
     assert over.cancel_requested_at is not None
@@ -83,7 +83,7 @@ async def test_runs_cancelled_one_by_one_hold_nothing_up(quiet: Laboratory) -> N
     for run in await runs_of(quiet, started):
         async with quiet.database.transaction() as tx:
             await engine.request_cancel(tx, quiet.caller.organization_id, run.id)
-        await experiments.advance(quiet.database, started)
+        await experiments.advance(quiet.database, started, reviews.settle)
     over = await quiet.read(started)
     assert (over.status, over.counts.cancelled, over.cancel_requested_at) == ("completed", 3, None)
 
@@ -94,7 +94,7 @@ async def test_where_no_input_fits_it_ends_without_a_worker(quiet: Laboratory) -
         await quiet.example(name, number, **MISFIT)
     started = await quiet.start(name, repeats=2)
     assert await statuses(quiet, started) == ["rejected"] * 4
-    await experiments.advance(quiet.database, started)
+    await experiments.advance(quiet.database, started, reviews.settle)
     over = await quiet.read(started)
     assert (over.status, over.counts.errors, over.counts.failed) == ("completed", 4, 0)
 
@@ -103,9 +103,9 @@ async def test_whoever_looks_at_the_same_time_ends_it_once(quiet: Laboratory) ->
     name = await quiet.workflow(1, 2)
     started = await quiet.start(name)
     await cancel(quiet, started)
-    await asyncio.gather(*(experiments.advance(quiet.database, started) for _ in range(4)))
+    await asyncio.gather(*(experiments.advance(quiet.database, started, reviews.settle) for _ in range(4)))
     over = await quiet.read(started)
-    await experiments.advance(quiet.database, started)
+    await experiments.advance(quiet.database, started, reviews.settle)
     assert (over.status, await quiet.read(started)) == ("completed", over)
     async with quiet.database.transaction() as tx:
         assert await tx.fetch_value("SELECT count(*) FROM example_results WHERE experiment_id = $1", started) == 2
@@ -126,9 +126,9 @@ async def test_all_runs_are_told_wherever_they_stand_and_whenever_somebody_comes
     experiment = await quiet.read(started)
     events = experiments.follow(quiet.database, quiet.server.waiting_room, experiment)
     early = asyncio.create_task(told(events))
-    await experiments.advance(quiet.database, started)
+    await experiments.advance(quiet.database, started, reviews.settle)
     await cancel(quiet, started)
-    await experiments.advance(quiet.database, started)
+    await experiments.advance(quiet.database, started, reviews.settle)
     late = await told(experiments.follow(quiet.database, quiet.server.waiting_room, experiment))
     ids = [run.id for run in await runs_of(quiet, started)]
     assert sorted(late[0]) == sorted(ids)

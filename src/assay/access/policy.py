@@ -102,6 +102,7 @@ POLICY: Mapping[tuple[str, str], Needed] = {
     ("GET", "/runs/{run_id}/steps"): "runs:read",
     ("GET", "/runs/{run_id}/trace"): "runs:read",
     ("GET", "/runs/{run_id}/usage"): "runs:read",
+    ("POST", "/runs/{run_id}/promote"): ("datasets:write", "reviews:write"),
     ("GET", "/runs/{run_id}/feedback"): _SEES_RUN,
     ("PUT", "/runs/{run_id}/feedback"): "reviews:write",
     ("PATCH", "/runs/{run_id}/feedback"): "reviews:write",

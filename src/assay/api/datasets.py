@@ -13,6 +13,7 @@ from assay.api import parameters
 from assay.api.bodies import BodyTooLargeError
 from assay.api.callers import Authorized, Here, Server
 from assay.api.errors import STATUS, JsonResponse, envelope
+from assay.api.examples import example_guard
 from assay.api.multipart import Form, MalformedMultipartError, open_form
 from assay.clock import iso
 from assay.errors import InvalidValueError, Issue
@@ -41,12 +42,18 @@ async def import_archive(request: Request, automation_id: str, caller: Authorize
 
     *append*, the default, adds its examples and passes over those whose names exist; *replace* makes them all there
     is. Everything that is wrong is told at once, and then nothing is imported. Both are allowed while experiments
-    run: these keep to the revision they began with.
+    run: these keep to the revision they began with. What single examples take, this takes too: `overrideReason`.
     """
     try:
         async with _upload(request, automation_id, caller, server) as upload:
             done = await datasets.import_archive(
-                server.database, server.blobs, caller, upload.automation.id, upload.spool, upload.mode
+                server.database,
+                server.blobs,
+                caller,
+                upload.automation.id,
+                upload.spool,
+                upload.mode,
+                guard=example_guard(request),
             )
     except datasets.ArchiveTooLargeError as error:
         return _too_large(request, error)

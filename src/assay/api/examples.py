@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.responses import Response, StreamingResponse
 
-from assay import access, automations, datasets, files
+from assay import access, automations, datasets, files, reviews
 from assay.api import parameters
 from assay.api.bodies import checked, read_json
 from assay.api.callers import PREFIXES, Authorized, Here, Server
@@ -21,6 +21,7 @@ from assay.errors import InvalidValueError
 router = APIRouter(tags=["datasets"])
 
 MAX_PAGE = 100
+MAX_REASON = 10_000
 _OCTETS = "application/octet-stream"
 
 
@@ -96,20 +97,30 @@ async def get_example(automation_id: str, example_id: str, caller: Authorized, s
 async def update_example(
     request: Request, automation_id: str, example_id: str, caller: Authorized, server: Here
 ) -> Response:
-    """Change an example: what is left out stays, null clears."""
+    """Change an example: what is left out stays, null clears.
+
+    Another input or expectation for an example that stands for a miss takes `overrideReason` (so do its files).
+    """
     automation, _ = await _find(automation_id, example_id, caller, server)
     values = await _values(request, server)
     async with server.database.transaction() as tx:
-        changed = await datasets.update_example(tx, caller, automation.id, example_id, values)
+        changed = await datasets.update_example(
+            tx, caller, automation.id, example_id, values, guard=example_guard(request)
+        )
     return JsonResponse(_example(automation, changed))
 
 
 @router.delete("/automations/{automation_id}/examples/{example_id}")
-async def delete_example(automation_id: str, example_id: str, caller: Authorized, server: Here) -> Response:
-    """Take an example out of the dataset, and say what it was; its runs stay, earlier revisions keep it."""
+async def delete_example(
+    request: Request, automation_id: str, example_id: str, caller: Authorized, server: Here
+) -> Response:
+    """Take an example out of the dataset, and say what it was; its runs stay, earlier revisions keep it.
+
+    Refused while a miss that it stands for is open.
+    """
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, caller.organization_id, automation_id)
-        gone = await datasets.delete_example(tx, caller, automation.id, example_id)
+        gone = await datasets.delete_example(tx, caller, automation.id, example_id, guard=example_guard(request))
     return JsonResponse(_example(automation, gone))
 
 
@@ -143,10 +154,10 @@ async def rename_input_file(
 
 @router.delete("/automations/{automation_id}/examples/{example_id}/input/{path:path}")
 async def delete_input_file(
-    automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
+    request: Request, automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
 ) -> Response:
     """Take an input file out of an example; earlier revisions keep it."""
-    return await _delete_file(automation_id, example_id, "input", path, caller, server)
+    return await _delete_file(request, automation_id, example_id, "input", path, caller, server)
 
 
 @router.get("/automations/{automation_id}/examples/{example_id}/expected")
@@ -181,10 +192,23 @@ async def rename_expected_file(
 
 @router.delete("/automations/{automation_id}/examples/{example_id}/expected/{path:path}")
 async def delete_expected_file(
-    automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
+    request: Request, automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
 ) -> Response:
     """Take an expected file out of an example; earlier revisions keep it."""
-    return await _delete_file(automation_id, example_id, "expected", path, caller, server)
+    return await _delete_file(request, automation_id, example_id, "expected", path, caller, server)
+
+
+def example_guard(request: Request) -> reviews.ExampleGuard:
+    """Return what is asked before examples change: for whoever says no `overrideReason`, misses keep theirs.
+
+    Raises:
+        InvalidValueError: the reason is too long.
+    """
+    reason = (parameters.text(request, "overrideReason") or "").strip()
+    if len(reason) > MAX_REASON:
+        message = f"overrideReason is longer than {MAX_REASON:,} characters."
+        raise InvalidValueError(message, field="overrideReason")
+    return reviews.ExampleGuard(reason or None)
 
 
 async def _automation(automation_id: str, caller: access.Caller, server: Server) -> automations.Automation:
@@ -230,7 +254,16 @@ async def _upload(
             raise MalformedMultipartError(message, field="file")
         uploads = [datasets.FileUpload(part.filename, part.content_type, part.spool) for part in form.files]
         async with server.database.transaction() as tx:
-            _, added = await datasets.add_files(tx, server.blobs, caller, automation.id, example_id, folder, uploads)
+            _, added = await datasets.add_files(
+                tx,
+                server.blobs,
+                caller,
+                automation.id,
+                example_id,
+                folder,
+                uploads,
+                guard=example_guard(request),
+            )
     return JsonResponse({"uploaded": [_below(file) for file in added]}, 201)
 
 
@@ -259,17 +292,30 @@ async def _rename(
     body = checked(RenameBody, await read_json(request, server.settings.max_json_bytes))
     async with server.database.transaction() as tx:
         _, renamed = await datasets.rename_file(
-            tx, caller, automation.id, example_id, folder, path, filename=body.new_filename
+            tx,
+            caller,
+            automation.id,
+            example_id,
+            folder,
+            path,
+            filename=body.new_filename,
+            guard=example_guard(request),
         )
     return JsonResponse({"ok": True, "filename": PurePosixPath(renamed.path).name, "path": _below(renamed)})
 
 
 async def _delete_file(
-    automation_id: str, example_id: str, folder: datasets.Folder, path: str, caller: access.Caller, server: Server
+    request: Request,
+    automation_id: str,
+    example_id: str,
+    folder: datasets.Folder,
+    path: str,
+    caller: access.Caller,
+    server: Server,
 ) -> Response:
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, caller.organization_id, automation_id)
-        await datasets.remove_file(tx, caller, automation.id, example_id, folder, path)
+        await datasets.remove_file(tx, caller, automation.id, example_id, folder, path, guard=example_guard(request))
     return JsonResponse({"deleted": True})
 
 

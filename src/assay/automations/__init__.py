@@ -1,7 +1,7 @@
 """Automations: workflow files and what they mean, their versions, and who may start them."""
 
 from assay.automations.addressing import get, resolve_target, version_by_ref
-from assay.automations.asked_models import AskedModel, asked_models
+from assay.automations.asked_models import AskedModel, asked_models, asks_a_model
 from assay.automations.compiled import definition_of
 from assay.automations.definition import ParsedWorkflow, TriggerDefaults, WorkflowDefinition, WorkflowSettings
 from assay.automations.errors import (
@@ -75,6 +75,7 @@ __all__ = [
     "WorkflowSettings",
     "all_limits",
     "asked_models",
+    "asks_a_model",
     "check_workflow",
     "definition_of",
     "get",

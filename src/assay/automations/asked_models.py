@@ -1,10 +1,13 @@
-"""Which models a workflow's steps will ask for, as far as the file says it."""
+"""Which models a workflow's steps will ask for, as far as the file says it, and whether they ask any at all."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from assay import steps
+from assay import db, steps
+from assay.automations.addressing import get
+from assay.automations.compiled import definition_of
 from assay.automations.definition import WorkflowDefinition
+from assay.automations.errors import AutomationNotFoundError, StoredVersionError
 from assay.automations.scoping import is_template
 
 
@@ -24,6 +27,38 @@ def asked_models(definition: WorkflowDefinition) -> Iterator[AskedModel]:
                 continue
             named = "/".join(word for word in words if isinstance(word, str))
             yield AskedModel(spec.name, named or definition.default_model)
+
+
+async def asks_a_model(tx: db.Transaction, organization_id: str, definition: WorkflowDefinition) -> bool:
+    """Tell whether a step asks a model, so that two runs may differ; also in a workflow that it calls, as that is now.
+
+    A workflow that cannot be looked up counts as asking; one that a template names is not looked up.
+    """
+    waiting, seen = [definition], set[str]()
+    while waiting:
+        for spec in _all(waiting.pop().steps):
+            kind = steps.catalogue()[spec.type_name]
+            if kind.asked_models(spec.config):
+                return True
+            called = kind.invoked_workflow(spec.config)
+            if called is None or called in seen:
+                continue
+            seen.add(called)
+            found = await _current_definition(tx, organization_id, called)
+            if found is None:
+                return True
+            waiting.append(found)
+    return False
+
+
+async def _current_definition(tx: db.Transaction, organization_id: str, workflow: str) -> WorkflowDefinition | None:
+    try:
+        automation = await get(tx, organization_id, workflow)
+        if automation.current_version_id is None:
+            return None
+        return await definition_of(tx, organization_id, automation.current_version_id)
+    except (AutomationNotFoundError, StoredVersionError):
+        return None
 
 
 def _all(specs: Sequence[steps.StepSpec]) -> Iterator[steps.StepSpec]:

@@ -16,7 +16,7 @@ from assay.datasets.archive_findings import MAX_ISSUES, Findings
 from assay.datasets.archive_plan import FOLDER, PlannedExample, planned_examples
 from assay.datasets.archive_reading import read_example
 from assay.datasets.errors import ArchiveIssue
-from assay.datasets.model import AppendResult, Content, ExampleFile, ImportMode, ReplaceResult
+from assay.datasets.model import AppendResult, Content, ExampleFile, ExampleGuard, ImportMode, ReplaceResult
 from assay.datasets.revising import Draft
 from assay.datasets.zip_guard import checked_entries, opened, read_entry
 from assay.errors import Issue
@@ -36,13 +36,16 @@ async def import_archive(
     automation_id: str,
     spool: files.Spool,
     mode: ImportMode,
+    *,
+    guard: ExampleGuard,
 ) -> AppendResult | ReplaceResult:
     """Import a ZIP file, in the canonical or the legacy layout.
 
     *append* adds its examples and passes over those whose names the dataset has, with a warning for each.
     *replace* makes the archive all there is; an example whose name is in both keeps its id and its history, one
     that is the same in both its version too. Runs and experiments go on meanwhile: they hold on to the revision
-    they began with. Importing the same archive again changes nothing.
+    they began with. Importing the same archive again changes nothing. `guard` is asked before an example that is
+    there changes or goes, and what it raises passes through; then nothing was imported.
 
     Raises:
         InvalidArchiveError: it is no ZIP file, or something in it is wrong: everything at once, the first 200
@@ -61,7 +64,7 @@ async def import_archive(
                 known = await store.living(tx, caller.organization_id, automation_id)
                 wanted = [example for example in planned if example.name not in known]
             kept = await _keep_files(tx, blobs, archive, wanted)
-            importing = _Importing(archive, planned, kept, await Draft.begin(tx, caller, automation_id))
+            importing = _Importing(archive, planned, kept, await Draft.begin(tx, caller, automation_id, guard))
             return await (importing.append() if mode == "append" else importing.replace())
 
 

@@ -9,7 +9,7 @@ from assay import access, db
 from assay.datasets import store
 from assay.datasets.checking import EMPTY, checked, is_name
 from assay.datasets.errors import ExampleNameExistsError
-from assay.datasets.model import Content, ExampleFile, ExampleVersion
+from assay.datasets.model import Content, ExampleFile, ExampleGuard, ExampleVersion
 from assay.datasets.reading import get_example
 from assay.datasets.revising import Draft, content_of, living_of
 
@@ -29,7 +29,7 @@ async def create_example(
     """
     given = {key: value for key, value in values.items() if key != "name" or value is not None}
     content = checked(EMPTY, given, strict=False)
-    draft = await Draft.begin(tx, caller, automation_id)
+    draft = await Draft.begin(tx, caller, automation_id, None)
     if not content.name:
         content = replace(content, name=await _unused_name(draft))
     await _check_free(tx, caller.organization_id, automation_id, content.name)
@@ -37,18 +37,24 @@ async def create_example(
 
 
 async def update_example(
-    tx: db.Transaction, caller: access.Caller, automation_id: str, example: str, values: Mapping[str, JsonValue]
+    tx: db.Transaction,
+    caller: access.Caller,
+    automation_id: str,
+    example: str,
+    values: Mapping[str, JsonValue],
+    *,
+    guard: ExampleGuard,
 ) -> ExampleVersion:
     """Change an example (an id or name): what `values` lacks stays, null clears. Keys are those of `create_example`.
 
-    If nothing differs there is no new revision.
+    If nothing differs there is no new revision, else `guard` is asked first, and what it raises passes through.
 
     Raises:
         ExampleNotFoundError: the dataset has no such example.
         InvalidExampleError: with everything that is wrong, unknown keys too.
         ExampleNameExistsError: another example has the new name.
     """
-    draft = await Draft.begin(tx, caller, automation_id)
+    draft = await Draft.begin(tx, caller, automation_id, guard)
     before = await get_example(tx, caller.organization_id, automation_id, example)
     content = checked(content_of(before), values, strict=True)
     if content.name != before.name:
@@ -56,13 +62,17 @@ async def update_example(
     return await _put(draft, before, content, "example.updated")
 
 
-async def delete_example(tx: db.Transaction, caller: access.Caller, automation_id: str, example: str) -> ExampleVersion:
+async def delete_example(
+    tx: db.Transaction, caller: access.Caller, automation_id: str, example: str, *, guard: ExampleGuard
+) -> ExampleVersion:
     """Take an example (an id or name) out of its dataset and return what it was; earlier revisions keep it.
+
+    `guard` is asked first, and what it raises passes through.
 
     Raises:
         ExampleNotFoundError: the dataset has no such example, or no longer.
     """
-    draft = await Draft.begin(tx, caller, automation_id)
+    draft = await Draft.begin(tx, caller, automation_id, guard)
     before = await get_example(tx, caller.organization_id, automation_id, example)
     await draft.delete([living_of(before)])
     await draft.finish("example.deleted", before.example_id, {"name": before.name})
@@ -77,17 +87,19 @@ async def upsert_by_name(
     *,
     files: Sequence[ExampleFile],
     promoted_run_id: str,
+    guard: ExampleGuard,
 ) -> tuple[ExampleVersion, bool]:
     """Make a run an example, or another one's content if there is one of `values["name"]`; tell whether it is new.
 
     Keys of `values` as in `create_example`; what they lack stays as it was. `files` take the place of all files.
-    Their bytes must be held by `tx`: kept by it, or read with `files.hold_artifacts`.
+    Their bytes must be held by `tx`: kept by it, or read with `files.hold_artifacts`. `guard` is asked before one that
+    is there changes, and what it raises passes through.
 
     Raises:
         InvalidExampleError: with everything that is wrong.
         DatasetFullError: there is no room for another one.
     """
-    draft = await Draft.begin(tx, caller, automation_id)
+    draft = await Draft.begin(tx, caller, automation_id, guard)
     name = values.get("name")
     known = (
         await store.id_of(tx, caller.organization_id, automation_id, name)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from assay import access, db, files
 from assay.datasets.checking import MAX_FILE, check_files
 from assay.datasets.errors import ExampleFileExistsError, ExampleFileNotFoundError, InvalidExampleError
-from assay.datasets.model import Content, ExampleFile, ExampleVersion, FileUpload, Folder
+from assay.datasets.model import Content, ExampleFile, ExampleGuard, ExampleVersion, FileUpload, Folder
 from assay.datasets.reading import get_example
 from assay.datasets.references import renamed_reference
 from assay.datasets.revising import Draft, content_of, living_of
@@ -47,10 +47,12 @@ async def add_files(
     example: str,
     folder: Folder,
     uploads: Sequence[FileUpload],
+    *,
+    guard: ExampleGuard,
 ) -> tuple[ExampleVersion, list[ExampleFile]]:
     """Add files to an example (an id or name), each under its own name; one of the same name is replaced.
 
-    Nothing need refer to them yet.
+    Nothing need refer to them yet. `guard` is asked first, and what it raises passes through.
 
     Raises:
         ExampleNotFoundError: the dataset has no such example.
@@ -66,7 +68,7 @@ async def add_files(
         ExampleFile(f"{folder}/{name}", blob.sha256, blob.size, files.content_type_of(name, upload.content_type))
         for name, blob, upload in zip(names, kept, uploads, strict=True)
     ]
-    draft = await Draft.begin(tx, caller, automation_id)
+    draft = await Draft.begin(tx, caller, automation_id, guard)
     before = await get_example(tx, caller.organization_id, automation_id, example)
     paths = {file.path for file in added}
     content = content_of(before)
@@ -76,15 +78,24 @@ async def add_files(
 
 
 async def remove_file(
-    tx: db.Transaction, caller: access.Caller, automation_id: str, example: str, folder: Folder, path: str
+    tx: db.Transaction,
+    caller: access.Caller,
+    automation_id: str,
+    example: str,
+    folder: Folder,
+    path: str,
+    *,
+    guard: ExampleGuard,
 ) -> ExampleVersion:
     """Take a file out of an example (an id or name); what refers to it stays and is found out when it runs.
+
+    `guard` is asked first, and what it raises passes through.
 
     Raises:
         ExampleNotFoundError: the dataset has no such example.
         ExampleFileNotFoundError: the example has no such file, or no longer.
     """
-    draft = await Draft.begin(tx, caller, automation_id)
+    draft = await Draft.begin(tx, caller, automation_id, guard)
     before = await get_example(tx, caller.organization_id, automation_id, example)
     gone = file_of(before, folder, path)
     content = content_of(before)
@@ -101,8 +112,11 @@ async def rename_file(
     path: str,
     *,
     filename: str,
+    guard: ExampleGuard,
 ) -> tuple[ExampleVersion, ExampleFile]:
     """Give a file of an example (an id or name) another name in the same folder; what refers to it follows.
+
+    `guard` is asked first, and what it raises passes through.
 
     Raises:
         ExampleNotFoundError: the dataset has no such example.
@@ -113,7 +127,7 @@ async def rename_file(
     if files.safe_filename(filename) != filename:
         message = "A file's new name is a plain name of at most 200 bytes, without slashes."
         raise InvalidExampleError([Issue("newFilename", message, "invalid_name")])
-    draft = await Draft.begin(tx, caller, automation_id)
+    draft = await Draft.begin(tx, caller, automation_id, guard)
     before = await get_example(tx, caller.organization_id, automation_id, example)
     file = file_of(before, folder, path)
     renamed = replace(file, path=path_in(folder, "/".join([*path.split("/")[:-1], filename])))

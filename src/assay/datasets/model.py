@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
-from assay import files
+from assay import access, db, files
 from assay.errors import Issue
 
 Folder = Literal["input", "expected"]
@@ -116,6 +116,29 @@ class ReplaceResult:
     deleted: int
     files_deleted: int
     mode: Literal["replace"] = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleChange:
+    """What is about to become of an example that is there: its name and graded hash then, None where it goes.
+
+    `expected_anything` tells whether it said so far what should come out.
+    """
+
+    example_id: str
+    name: str
+    graded_hash: str
+    expected_anything: bool
+    name_then: str | None
+    graded_hash_then: str | None
+
+
+class ExampleGuard(Protocol):
+    """Who has a say in what becomes of examples: `reviews.ExampleGuard`, where a miss depends on one."""
+
+    async def __call__(self, tx: db.Transaction, caller: access.Caller, changes: Sequence[ExampleChange]) -> None:
+        """Let the changes pass, and note what follows from them, or raise; the dataset is locked."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

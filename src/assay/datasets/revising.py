@@ -9,27 +9,36 @@ from assay import access, db, ids, jsontext
 from assay.datasets import store
 from assay.datasets.errors import DatasetFullError
 from assay.datasets.fingerprints import content_hash, graded_hash
-from assay.datasets.model import Content, ExampleVersion, Revision
+from assay.datasets.model import Content, ExampleChange, ExampleGuard, ExampleVersion, Revision
 
 MAX_EXAMPLES = 100_000
 
 
 @dataclass(slots=True)
 class Draft:
-    """The next revision of a dataset, which nobody else can change until the transaction ends."""
+    """The next revision of a dataset, which nobody else can change until the transaction ends.
+
+    `guard` is asked before an example that is there gets another content, or goes.
+    """
 
     tx: db.Transaction
     caller: access.Caller
     automation_id: str
+    guard: ExampleGuard | None
     number: int
     changed: bool = False
 
     @classmethod
-    async def begin(cls, tx: db.Transaction, caller: access.Caller, automation_id: str) -> "Draft":
-        """Wait until nobody else changes the dataset; what is read of it from now on stays true."""
+    async def begin(
+        cls, tx: db.Transaction, caller: access.Caller, automation_id: str, guard: ExampleGuard | None
+    ) -> "Draft":
+        """Wait until nobody else changes the dataset; what is read of it from now on stays true.
+
+        Without a guard, examples can only be added.
+        """
         await store.lock(tx, automation_id)
         newest = await store.revisions(tx, caller.organization_id, automation_id, 1, 0)
-        return cls(tx, caller, automation_id, newest[0].number + 1 if newest else 1)
+        return cls(tx, caller, automation_id, guard, newest[0].number + 1 if newest else 1)
 
     async def put(self, contents: Sequence[tuple[store.Living | None, Content]]) -> list[str]:
         """Give examples that are there another content, or add new ones; return all their ids.
@@ -42,6 +51,7 @@ class Draft:
         fresh = [version for version in written if version.example_id not in before]
         other = [v for v in written if v.example_id in before and _differs(before[v.example_id], v)]
         if other:
+            await self._ask([_change(before[version.example_id], version) for version in other])
             closed = [before[version.example_id].version_id for version in other]
             await store.close_versions(self.tx, organization_id, closed, self.number)
             await store.touch(self.tx, organization_id, {v.example_id: v.content.name for v in other})
@@ -58,6 +68,7 @@ class Draft:
     async def delete(self, gone: Sequence[store.Living]) -> None:
         """Take examples out of the dataset; earlier revisions keep them, their names are free."""
         if gone:
+            await self._ask([_change(one, None) for one in gone])
             self.changed = True
             organization_id = self.caller.organization_id
             await store.close_versions(self.tx, organization_id, [one.version_id for one in gone], self.number)
@@ -89,6 +100,10 @@ class Draft:
         )
         return revision
 
+    async def _ask(self, changes: Sequence[ExampleChange]) -> None:
+        assert self.guard is not None, "nobody was asked whether examples may change"
+        await self.guard(self.tx, self.caller, changes)
+
 
 def content_of(version: ExampleVersion) -> Content:
     """Return what of a version can be changed."""
@@ -107,7 +122,23 @@ def content_of(version: ExampleVersion) -> Content:
 
 def living_of(version: ExampleVersion) -> store.Living:
     """Return what a version is compared with."""
-    return store.Living(version.id, version.example_id, version.name, content_hash(content_of(version)))
+    content = content_of(version)
+    expects = content.expected is not None or content.expected_error is not None
+    expects = expects or any(file.folder == "expected" for file in content.files)
+    return store.Living(
+        version.id, version.example_id, version.name, content_hash(content), version.graded_hash, expects
+    )
+
+
+def _change(living: store.Living, written: store.Written | None) -> ExampleChange:
+    return ExampleChange(
+        living.example_id,
+        living.name,
+        living.graded_hash,
+        living.expects,
+        None if written is None else written.content.name,
+        None if written is None else written.graded_hash,
+    )
 
 
 def _written(living: store.Living | None, content: Content) -> store.Written:

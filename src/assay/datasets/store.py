@@ -83,7 +83,12 @@ COUNT = f"SELECT count(*) FROM example_versions v WHERE {_CURRENT}"
 
 GRADED = f"SELECT v.example_id, v.name, v.graded_hash FROM example_versions v WHERE {_CURRENT} ORDER BY v.name"
 
-LIVING = f"SELECT v.id, v.example_id, v.name, v.content_hash FROM example_versions v WHERE {_CURRENT}"
+LIVING = f"""
+SELECT v.id, v.example_id, v.name, v.content_hash, v.graded_hash,
+       v.expected IS NOT NULL OR v.expected_error IS NOT NULL OR EXISTS (
+           SELECT FROM example_files f WHERE f.example_version_id = v.id AND f.path LIKE 'expected/%') AS expects
+FROM example_versions v WHERE {_CURRENT}
+"""
 
 NAMED = "SELECT id FROM examples WHERE organization_id = $1 AND automation_id = $2 AND name = $3 AND deleted_at IS NULL"
 
@@ -165,12 +170,17 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Living:
-    """What must be known of an example that is there, to tell whether another content changes it."""
+    """What must be known of an example that is there, to tell whether another content changes it, and how.
+
+    `expects` tells whether it says what should come out: an output, an error or files.
+    """
 
     version_id: str
     example_id: str
     name: str
     content_hash: str
+    graded_hash: str
+    expects: bool
 
 
 @dataclass(frozen=True, slots=True)

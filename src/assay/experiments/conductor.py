@@ -7,6 +7,7 @@ experiment goes on after any crash and no run of it is repeated.
 import asyncio
 import contextlib
 import logging
+from typing import Protocol
 
 from assay import db, engine
 from assay.experiments import result_store, store
@@ -23,12 +24,21 @@ PACE_SECONDS = 0.02
 """So much is let pass between two looks: many runs end meanwhile, and one look serves them all."""
 
 
+class OnConcluded(Protocol):
+    """What follows from the end of an experiment: asked in the transaction that ends it, its results written."""
+
+    async def __call__(self, tx: db.Transaction, experiment_id: str, organization_id: str) -> None:
+        """Do it; what it raises keeps the experiment from ending, and it is asked again."""
+        ...
+
+
 class Conductor:
     """Moves all experiments on; every worker has one, and they keep out of each other's way."""
 
-    def __init__(self, database: db.Database) -> None:
+    def __init__(self, database: db.Database, on_concluded: OnConcluded) -> None:
         """Prepare; nothing happens before `run` runs."""
         self._database = database
+        self._on_concluded = on_concluded
         self._told: set[str] = set()
         self._woken = asyncio.Event()
         self._looked_back = False
@@ -80,10 +90,10 @@ class Conductor:
             async with self._database.single_statement() as tx:
                 told = await store.open_experiments(tx)
         for experiment_id in told:
-            await advance(self._database, experiment_id)
+            await advance(self._database, experiment_id, self._on_concluded)
 
 
-async def advance(database: db.Database, experiment_id: str) -> None:
+async def advance(database: db.Database, experiment_id: str, on_concluded: OnConcluded) -> None:
     """Do what is to be done for an experiment now; nothing if it has ended or another worker is at it.
 
     Whoever ends it also holds it against its baseline.
@@ -93,6 +103,7 @@ async def advance(database: db.Database, experiment_id: str) -> None:
         if experiment is None or await _goes_on(tx, experiment):
             return
         await conclude(tx, experiment)
+        await on_concluded(tx, experiment.id, experiment.organization_id)
     await compare_with_baseline(database, experiment.organization_id, experiment.id)
 
 

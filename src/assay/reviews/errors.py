@@ -102,3 +102,29 @@ class OnlyReviewsError(ForbiddenError):
     """Whoever may only review gives verdicts; that a miss is resolved or ignored is for others to say."""
 
     code = "insufficient_scope"
+
+
+class ExampleUnresolvedError(ConflictError):
+    """An example of the dataset stands for a miss that somebody promoted."""
+
+    code = "example_unresolved"
+    hint = (
+        "An open miss is resolved when its example passes on a later version, or ignored with a reason: "
+        "`assay runs feedback get RUN`. To give the example another expectation, say why: ?overrideReason=…"
+    )
+
+
+class ExpectedRequiredError(ConflictError):
+    """Nothing on the feedback says what the output should have been."""
+
+    code = "expected_required"
+    hint = (
+        "Attach the correction first: `assay runs feedback update RUN --expected-json …` or `--correct /field=value`."
+        " Or promote it as it is, without ground truth: `--no-require-expected`, requireExpected: false."
+    )
+
+
+class InputNotKeptError(ConflictError):
+    """What this run was given is not kept, so it cannot be run again."""
+
+    code = "input_not_kept"

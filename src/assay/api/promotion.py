@@ -1,0 +1,76 @@
+"""A reviewed run joins the dataset: the miss that was found is measured from then on."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from assay import automations, reviews
+from assay.api import feedback
+from assay.api.bodies import checked, read_json
+from assay.api.callers import Authorized, Here
+from assay.api.errors import JsonResponse
+from assay.errors import InvalidValueError
+
+router = APIRouter(tags=["feedback"])
+
+
+class PromoteBody(BaseModel):
+    """What the example is called, and what has to be there."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, populate_by_name=True)
+
+    name: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="Of the example, new or not. Left out: the one that the run was promoted to, or a new one.",
+    )
+    require_expected: bool = Field(
+        default=False, alias="requireExpected", description="Refuse a run without a correction that is not a pass."
+    )
+    override: feedback.OverrideBody | None = Field(
+        default=None, description="{reason}: why a miss that is promoted already gets another expectation."
+    )
+
+
+@router.post("/runs/{run_id}/promote", openapi_extra=feedback.schema(PromoteBody))
+async def promote_run(request: Request, run_id: str, caller: Authorized, server: Here) -> Response:
+    """Make a finished run an example, with the correction that is on its feedback now, and open its miss.
+
+    Without a correction only a pass has a ground truth, its own output; else `issues` warn of `no_ground_truth`.
+    """
+    body = checked(PromoteBody, await read_json(request, server.settings.max_json_bytes, empty={}))
+    async with server.database.transaction() as tx:
+        promoted = await reviews.promote(
+            tx,
+            caller,
+            run_id,
+            name=body.name,
+            require_expected=body.require_expected,
+            override=_reason(body),
+        )
+        automation = await automations.get(tx, caller.organization_id, promoted.example.automation_id)
+    answer: dict[str, Any] = {
+        "automationId": automation.id,
+        "automationType": automation.kind,
+        "exampleId": promoted.example.example_id,
+        "name": promoted.example.name,
+        "created": promoted.created,
+        "gradedHash": promoted.example.graded_hash,
+        "status": promoted.feedback.status,
+        "issues": [
+            {"field": one.field, "message": one.message, "code": one.code, "severity": one.severity}
+            for one in promoted.issues
+        ],
+    }
+    return JsonResponse(answer)
+
+
+def _reason(body: PromoteBody) -> str | None:
+    reason = (body.override.reason if body.override else "").strip()
+    if body.override is not None and not reason:
+        message = "An override says why it is one."
+        raise InvalidValueError(message, field="override.reason")
+    return reason or None

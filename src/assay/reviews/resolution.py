@@ -1,0 +1,231 @@
+"""How a miss is settled: by proof when an experiment ends, or by hand for a reason that is never forgotten.
+
+The rules stand in `proof`. Here they meet the database: `check_transition` before a person's change is written,
+`settle` in the transaction that ends an experiment.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from pydantic import JsonValue
+
+from assay import access, automations, datasets, db, outbox
+from assay.errors import Issue
+from assay.reviews import proof, resolution_store
+from assay.reviews.errors import ReasonRequiredError, ResolutionUnprovenError
+from assay.reviews.model import Feedback, Resolution
+from assay.reviews.reach import check_settling
+from assay.reviews.record import hold, record
+
+MOST_ISSUES = 20
+
+
+async def check_transition(
+    tx: db.Transaction, caller: access.Caller, before: Feedback, after: Feedback, *, override: str | None
+) -> Feedback:
+    """Return what is to be written where somebody wants `after`: with proof, override or setback noted.
+
+    A wish to resolve is granted with the proof, if there is one, even where an override came with it; where neither
+    is needed, an override says nothing. A promoted miss stays open where nobody says a status, and a run that is
+    called wrong after it was resolved without a proof is open again. Emits `resolution.proven` and
+    `resolution.overridden`.
+
+    Raises:
+        OnlyReviewsError: the caller may give verdicts and nothing else.
+        ReasonRequiredError: it is to be ignored, and neither `ignore_reason` nor `body` says why.
+        ResolutionUnprovenError: it takes a proof or an override; the issues say what is missing.
+    """
+    check_settling(caller, before, after, override=override)
+    if after.status == "ignored" and not (after.ignore_reason or after.body.strip()):
+        raise ReasonRequiredError(field="reason")
+    if proof.takes_back(before, after):
+        return await _taken_back(tx, before, after, override)
+    if before.status is None:
+        after = proof.on_the_board(after)
+    match proof.price(before, after):
+        case "proof":
+            return await _resolved(tx, before, after, override)
+        case "not promoted" if after.promoted_example_id is not None and after.rating != "pass":
+            message = "A promoted miss stays on the board until it is resolved or ignored; its status cannot be none."
+            raise _unproven(before, message, [])
+        case None if _was_free(before) and after.status == "resolved" and after.rating in proof.MISSES:
+            return proof.opened(after)
+        case "nothing" | "reason" | "not promoted":
+            return replace(after, evidence=None)
+        case None:
+            return after
+
+
+async def settle(tx: db.Transaction, experiment_id: str, organization_id: str) -> None:
+    """Resolve the promoted misses that an experiment proves to be fixed, and open again those that it shows to be back.
+
+    To be called in the transaction that ends the experiment, after its results are written; a second call changes
+    nothing. Emits `resolution.proven` and `resolution.regressed`.
+    """
+    if not await resolution_store.concerned_runs(tx, organization_id, experiment_id):
+        return
+    await datasets.hold(tx, await resolution_store.automation_of(tx, organization_id, experiment_id))
+    for run_id in await resolution_store.concerned_runs(tx, organization_id, experiment_id):
+        before = (await hold(tx, organization_id, run_id)).feedback
+        await _settle_one(tx, before, experiment_id)
+
+
+async def resolution_of(tx: db.Transaction, feedback: Feedback) -> Resolution:
+    """Tell apart whether a miss is fixed, and whether the fix serves calls: in that version, or a later one."""
+    is_proven = feedback.status == "resolved" and feedback.evidence is not None
+    live = False
+    if is_proven:
+        fixed_by = await _version_named(tx, feedback, feedback.evidence)
+        current = await resolution_store.current_version(tx, feedback.organization_id, feedback.automation_id)
+        live = fixed_by is not None and current is not None and not fixed_by.is_later_than(current)
+    return Resolution(is_proven, live, feedback.evidence, feedback.override_reason, feedback.regressed)
+
+
+async def tell_overridden(tx: db.Transaction, feedback: Feedback) -> None:
+    """Emit `resolution.overridden`."""
+    await _tell(tx, "resolution.overridden", feedback, {"reason": feedback.override_reason})
+
+
+async def _taken_back(tx: db.Transaction, before: Feedback, after: Feedback, override: str | None) -> Feedback:
+    if override is None:
+        message = "This miss was promoted; that it is none is not said without a reason."
+        raise _unproven(before, message, [], field="rating")
+    settled = after.status in {"resolved", "ignored"} or after.rating is None
+    after = proof.overridden(after if settled else replace(after, status="resolved"), override)
+    await tell_overridden(tx, after)
+    return after
+
+
+async def _resolved(tx: db.Transaction, before: Feedback, after: Feedback, override: str | None) -> Feedback:
+    if after.rating == "pass" or await _is_remark(tx, after):
+        return replace(after, evidence=None, regressed=None)
+    found = await _proof(tx, after)
+    if isinstance(found, proof.Trial):
+        after = proof.proven(after, found)
+        await _tell(tx, "resolution.proven", after, {"evidence": after.evidence})
+        return after
+    if override is None:
+        raise _unproven(before, "Nothing proves that this miss is fixed.", found)
+    after = proof.overridden(after, override)
+    await tell_overridden(tx, after)
+    return after
+
+
+async def _is_remark(tx: db.Transaction, feedback: Feedback) -> bool:
+    """Whether nobody ever called the run wrong, neither in a word nor by a correction."""
+    if feedback.rating is not None or feedback.promoted_example_id is not None:
+        return False
+    if feedback.expected is not None or feedback.corrections or feedback.files:
+        return False
+    return not await resolution_store.was_a_miss(tx, feedback.organization_id, feedback.run_id)
+
+
+async def _proof(tx: db.Transaction, feedback: Feedback) -> proof.Trial | Sequence[Issue]:
+    """Return the trial that proves a miss to be fixed, or what is missing."""
+    if feedback.promoted_example_id is None:
+        return [Issue("status", "The run is not promoted: no example of the dataset stands for it.", "not_promoted")]
+    case = await _case(tx, feedback)
+    found = proof.closest(case, await _trials(tx, feedback))
+    if found is None:
+        message = f"No experiment with the example {feedback.promoted_example_name!r} has ended since."
+        return [Issue("status", message, "no_experiment")]
+    trial, lacks = found
+    return lacks or trial
+
+
+async def _settle_one(tx: db.Transaction, before: Feedback, experiment_id: str) -> None:
+    case = await _case(tx, before)
+    for trial in await _trials(tx, before, experiment_id):
+        if before.status == "open" and not proof.shortcomings(case, trial):
+            after = await record(tx, before, proof.proven(before, trial), by=None, action="feedback.resolved")
+            await _tell(tx, "resolution.proven", after, {"evidence": after.evidence})
+        elif proof.is_setback(case, trial):
+            after = await record(tx, before, proof.regressed(case, trial), by=None, action="feedback.regressed")
+            await _tell(tx, "resolution.regressed", after, {"regressed": after.regressed})
+
+
+async def _case(tx: db.Transaction, feedback: Feedback) -> proof.Case:
+    named = [_named_version(feedback.evidence), _named_version(_part(feedback.regressed, "brokenBy"))]
+    known = await resolution_store.places(tx, feedback.organization_id, [one for one in named if one])
+    missed_by = await resolution_store.missed_by(tx, feedback.organization_id, feedback.run_id)
+    return proof.Case(feedback, missed_by, known)
+
+
+async def _trials(tx: db.Transaction, feedback: Feedback, experiment_id: str | None = None) -> list[proof.Trial]:
+    assert feedback.promoted_example_id is not None
+    organization_id = feedback.organization_id
+    found = await resolution_store.results(tx, organization_id, feedback.promoted_example_id, experiment_id)
+    needed = {one: await _needed(tx, organization_id, one) for one in {result.version.id for result in found}}
+    return [
+        proof.Trial(
+            one.experiment_id,
+            one.version,
+            one.cancelled,
+            one.repeats,
+            needed[one.version.id],
+            one.verdict,
+            one.passes,
+            one.score,
+            cast("Mapping[str, JsonValue]", one.scores),
+            one.graded_hash,
+            one.completed_at,
+        )
+        for one in found
+    ]
+
+
+async def _needed(tx: db.Transaction, organization_id: str, version_id: str) -> int:
+    try:
+        definition = await automations.definition_of(tx, organization_id, version_id)
+    except (automations.StoredVersionError, automations.VersionNotFoundError):
+        return proof.REPEATS_WITH_MODEL
+    asks = await automations.asks_a_model(tx, organization_id, definition)
+    return proof.REPEATS_WITH_MODEL if asks else proof.REPEATS
+
+
+async def _version_named(tx: db.Transaction, feedback: Feedback, evidence: JsonValue) -> proof.VersionPlace | None:
+    version_id = _named_version(evidence)
+    found = await resolution_store.places(tx, feedback.organization_id, [version_id] if version_id else [])
+    return found.get(version_id or "")
+
+
+async def _tell(
+    tx: db.Transaction, event: outbox.Event, feedback: Feedback, more: Mapping[str, JsonValue | None]
+) -> None:
+    payload = {
+        "runId": feedback.run_id,
+        "automationId": feedback.automation_id,
+        "exampleId": feedback.promoted_example_id,
+        "exampleName": feedback.promoted_example_name,
+        **more,
+    }
+    await outbox.emit(tx, feedback.organization_id, feedback.automation_id, event, payload)
+
+
+def _was_free(feedback: Feedback) -> bool:
+    """Whether it is resolved because nothing was called wrong."""
+    return feedback.status == "resolved" and feedback.evidence is None and feedback.rating not in proof.MISSES
+
+
+def _unproven(
+    feedback: Feedback, message: str, missing: Sequence[Issue], *, field: str = "status"
+) -> ResolutionUnprovenError:
+    run_id, example = feedback.run_id, feedback.promoted_example_name
+    promote = "" if example else f"`assay runs promote {run_id}`, then "
+    hint = (
+        f"{promote}push a fixed version and run `assay workflow experiment run` on it: it is resolved by itself when "
+        f"{example or 'the example'} passes. Or say why it counts as resolved without a proof: `assay runs feedback "
+        f'resolve {run_id} --override REASON` (API: {{"status": "resolved", "override": {{"reason": …}}}}).'
+    )
+    first = Issue(field, message, ResolutionUnprovenError.code)
+    return ResolutionUnprovenError(message, field=field, hint=hint, issues=[first, *missing[:MOST_ISSUES]])
+
+
+def _named_version(value: JsonValue) -> str | None:
+    found = _part(value, "versionId")
+    return found if isinstance(found, str) else None
+
+
+def _part(value: JsonValue, name: str) -> Any:
+    return value.get(name) if isinstance(value, dict) else None
