@@ -181,7 +181,7 @@ def test_bad_requests_are_told_by_field(http: httpx.Client, reviewer: httpx.Clie
     envelope(reviewer.post("/review-queue/claim", json={"itemId": "rvi_nothing"}), 404, "not_found")
     envelope(reviewer.post("/review-queue/claim", json={"automation": "workflows.none"}), 404)
     envelope(reviewer.get("/review-queue", params={"cursor": "nonsense"}), 400)
-    envelope(reviewer.get("/review-queue", params={"state": "open,done"}), 400)
+    envelope(reviewer.get("/review-queue", params={"state": "open,disagreement"}), 400)
     http.post("/review-queue", json={"runIds": runs})
     item = reviewer.post("/review-queue/claim").json()["item"]
     envelope(reviewer.post(f"/review-queue/{item['id']}/skip", json={}), 400, "reason_required")

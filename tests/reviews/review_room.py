@@ -80,8 +80,8 @@ class ReviewRoom:
         async with self.database.transaction() as tx:
             return await reviews.update(tx, who, run_id, {"rating": rating})
 
-    async def item_of(self, who: access.Caller, run_id: str, state: Any = None) -> reviews.QueueItem:
-        filters = reviews.ItemFilters(run_id=run_id, state=state)
+    async def item_of(self, who: access.Caller, run_id: str) -> reviews.QueueItem:
+        filters = reviews.ItemFilters(run_id=run_id)
         async with self.database.transaction() as tx:
             (found,) = (await reviews.list_queue(tx, who, filters)).items
         return found

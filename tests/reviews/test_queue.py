@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,14 @@ def room(database: db.Database, organization: access.Organization) -> ReviewRoom
     return ReviewRoom(database, organization.id)
 
 
+@pytest.fixture
+async def crowded(database: db.Database, organization: access.Organization) -> AsyncGenerator[ReviewRoom]:
+    """The same with a connection for each of fifty."""
+    opened = await db.Database.connect(database.dsn, size=50)
+    yield ReviewRoom(opened, organization.id)
+    await opened.close()
+
+
 async def test_what_matters_most_comes_first_and_of_equal_ones_the_older(room: ReviewRoom):
     automation = await room.automation()
     drawn = [await room.queued(automation, reason=reason) for reason in ("random", "stratum", "random")]
@@ -29,8 +38,9 @@ async def test_what_matters_most_comes_first_and_of_equal_ones_the_older(room: R
 
 
 async def test_fifty_reviewers_at_once_never_get_the_same_slot_and_lose_nothing_when_half_of_them_vanish(
-    room: ReviewRoom,
+    crowded: ReviewRoom,
 ):
+    room = crowded
     automation = await room.automation()
     single = await room.queued(automation, 40)
     double = await room.queued(automation, 20, double=True)
@@ -164,15 +174,16 @@ async def test_a_verdict_closes_the_slot_with_or_without_a_claim_and_can_be_take
     first, second = await room.reviewer(), await room.reviewer()
     assert await room.claim(first, automation_id=automation)
     await room.judge(second, run, "fail")
-    done = await room.item_of(first, run, "done")
-    assert (done.verdicts, done.leases != []) == (1, True)
+    done = await room.item_of(first, run)
+    assert (done.state, done.verdicts, len(done.leases)) == ("done", 1, 1)
     assert done.done_at is not None
     async with room.database.transaction() as tx:
         await reviews.clear(tx, second, run)
     waiting = await room.item_of(first, run)
     assert (waiting.state, waiting.verdicts, waiting.done_at) == ("open", 0, None)
     await room.judge(first, run, "pass")
-    assert (await room.item_of(first, run, "done")).judged
+    closed = await room.item_of(first, run)
+    assert (closed.state, closed.judged, closed.leases) == ("done", True, [])
     async with room.database.transaction() as tx:
         stats = await reviews.queue_stats(tx, room.caller("anybody", "full_access"), automation)
     progress = {one.reviewer: one for one in stats.reviewers}
@@ -197,7 +208,8 @@ async def test_the_second_verdict_of_a_double_review_is_another_persons(room: Re
     async with room.database.transaction() as tx:
         assert (await reviews.get(tx, second, run)).feedback is None
     await room.judge(second, run, "fail")
-    assert (await room.item_of(first, run, "done")).verdicts == 2
+    done = await room.item_of(first, run)
+    assert (done.state, done.verdicts) == ("done", 2)
 
 
 async def test_a_disagreement_comes_before_everything_for_who_may_decide_it_and_for_nobody_else(room: ReviewRoom):
@@ -225,7 +237,7 @@ async def test_a_disagreement_comes_before_everything_for_who_may_decide_it_and_
     assert got is not None
     assert got.run_id == reported
     await room.judge(editor, run, "fail")
-    assert (await room.item_of(first, run, "done")).state == "done"
+    assert (await room.item_of(first, run)).state == "done"
 
 
 async def test_a_run_is_queued_once_and_adding_it_again_changes_nothing(room: ReviewRoom):
@@ -258,7 +270,7 @@ async def test_a_report_moves_forward_what_waits_and_asks_again_about_what_was_j
         (first, "random"),
     ]
     await room.judge(who, judged, "fail")
-    assert (await room.item_of(who, judged, "done")).verdicts == 1
+    assert (await room.item_of(who, judged)).verdicts == 1
     again = await room.add([judged], reason="reported")
     assert (again.reopened, again.added, again.waiting, again.reviewed) == (1, 0, 0, 0)
     assert (await room.item_of(who, judged)).verdicts == 0
@@ -306,7 +318,8 @@ async def test_pages_are_full_and_hold_every_item_once(room: ReviewRoom):
         (reviews.ItemFilters(automation_id=automation, available=True), 14),
         (reviews.ItemFilters(automation_id=automation, mine=True), 1),
         (reviews.ItemFilters(automation_id=automation, reason="random"), 6),
-        (reviews.ItemFilters(automation_id=automation, state="done"), 0),
+        (reviews.ItemFilters(automation_id=automation, state="disagreement"), 0),
+        (reviews.ItemFilters(run_id=taken.run_id), 1),
     ):
         async with room.database.transaction() as tx:
             whole = await reviews.list_queue(tx, who, filters, limit=100)

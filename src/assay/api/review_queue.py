@@ -18,7 +18,7 @@ from assay.errors import InvalidValueError
 
 router = APIRouter(tags=["review queue"])
 
-_STATES = ("open", "disagreement", "done")
+_STATES = ("open", "disagreement")
 _REASONS = ("random", "stratum", "minimum", "picked", "reported")
 
 
@@ -79,7 +79,7 @@ class AddBody(BaseModel):
 async def list_queue(request: Request, caller: Authorized, server: Here) -> Response:
     """List what waits: disagreements first, then what was reported, picked, a stratum's, random, the oldest first.
 
-    `available=true`: only what you may claim now. `mine=true`: what you have. `state=done` lists what is done.
+    `available=true`: only what you may claim now. `mine=true`: what you have. `runId`: that run's, also if it is done.
     """
     parameters.only(request, {"automation", "state", "reason", "runId", "available", "mine", "cursor", "limit"})
     states: Any = parameters.values(request, "state", _STATES)

@@ -65,7 +65,7 @@ def next_item(
 def list_items(
     automation: Automation = None,
     *,
-    state: Annotated[str | None, typer.Option("--state", help="open, disagreement or done; else all but done.")] = None,
+    state: Annotated[str | None, typer.Option("--state", help="open or disagreement; else both.")] = None,
     reason: Annotated[
         str | None, typer.Option("--reason", help="random, stratum, minimum, picked or reported.")
     ] = None,
@@ -342,10 +342,9 @@ def _id_of(client: Client, item: str | None) -> str:
         return own[0]["id"]
     if not item.startswith("exec_"):
         return item
-    for state in (None, "done"):
-        found = items(client.review_queue.list({"runId": item, "state": state}), "items")
-        if found:
-            return found[0]["id"]
+    found = client.review_queue.list({"runId": item})["items"]
+    if found:
+        return found[0]["id"]
     raise Failure(f"The run {item} is not in the review queue.", hint=f"`assay review add {item}` puts it there.")
 
 

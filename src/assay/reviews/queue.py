@@ -59,7 +59,7 @@ async def list_queue(
 ) -> QueuePage:
     """Read one page: disagreements first, then by priority, and of equal ones the oldest first. Pages are full.
 
-    Without a state in the filters, items that are done are left out.
+    Items that are done are in none, but the one of a run that the filters name.
 
     Raises:
         InvalidCursorError: the cursor is not one of ours.

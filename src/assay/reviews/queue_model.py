@@ -62,13 +62,13 @@ class ItemPlace:
 
 @dataclass(frozen=True, slots=True)
 class ItemFilters:
-    """Which items a list shows; None means all.
+    """Which items a list shows; None means all that wait, and of one run the item also when it is done.
 
     `available`: those that the reviewer may claim now. `mine`: those that he has.
     """
 
     automation_id: str | None = None
-    state: ItemState | None = None
+    state: Literal["open", "disagreement"] | None = None
     reason: QueueReason | None = None
     run_id: str | None = None
     available: bool = False
