@@ -187,6 +187,7 @@ def _ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
         "/limits": {"retentionDays": 1},
         "/evaluators": {"yaml": "evaluators: []"},
         "/gate": {"minExamples": 1},
+        "/sampling": {"rate": 0.5},
         "/feedback": {"rating": "pass"},
         "/reviews": {"status": "open"},
         "/skip": {"reason": "not mine"},
