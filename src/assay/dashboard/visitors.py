@@ -5,7 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from assay import access
+from assay import access, reviews
 from assay.dashboard.page_policy import scope_of_page
 from assay.dashboard.security import check_form, csrf_token
 from assay.errors import NotFoundError
@@ -45,6 +45,7 @@ async def signed_in(request: Request) -> Visitor:
         InsufficientScopeError: the page is not for them.
         ForeignFormError: a change does not come from one of our forms.
         NotFoundError: the path names something that cannot exist.
+        RunNotFoundError: the path names a run, which whoever may only review is not to know of.
     """
     token = request.cookies.get(COOKIE)
     async with server_of(request).database.single_statement() as tx:
@@ -53,6 +54,9 @@ async def signed_in(request: Request) -> Visitor:
     access.require(caller, scope_of_page(request.method, request.scope["route"].path))
     if any("\x00" in str(value) for value in request.path_params.values()):
         raise NotFoundError
+    if caller.only_reviews and "run_id" in request.path_params:
+        async with server_of(request).database.single_statement() as tx:
+            await reviews.check_reach(tx, caller, request.path_params["run_id"])
     await check_form(request, token)
     return Visitor(caller, csrf_token(token))
 
