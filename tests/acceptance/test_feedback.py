@@ -395,6 +395,7 @@ def test_both_prefixes_and_both_vocabularies_tell_of_one_record(served: Served, 
     json.dumps(read)
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # the server's thread does
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODY, door=st.sampled_from([("PUT", "feedback"), ("PUT", "reviews"), ("PATCH", "reviews")]))
 def test_whatever_is_sent_is_taken_or_refused(http: httpx.Client, run: str, body: Any, door: tuple[str, str]):
