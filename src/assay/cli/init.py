@@ -31,9 +31,10 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a workflow, evaluators, a small dataset, a gate policy and a README that says how to run them.
+    """Begin a workflow, with examples and evaluators that measure it.
 
-    Prints the paths that were written. Files that are there stay: then nothing is written, and the exit code is 1.
+    Writes the workflow, a small dataset, evaluators, a gate policy, and a README that says how to run them. Prints the
+    paths that were written. Files that are there stay: then nothing is written, and the exit code is 1.
     """
     chosen = template or _asked()
     source = files("assay.cli") / "templates" / chosen
