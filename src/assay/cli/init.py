@@ -33,8 +33,9 @@ def init(
 ) -> None:
     """Begin a workflow, with examples and evaluators that measure it.
 
-    Writes the workflow, a small dataset, evaluators, a gate policy, and a README that says how to run them. Prints the
-    paths that were written. Files that are there stay: then nothing is written, and the exit code is 1.
+    Writes the workflow, a small dataset, evaluators, a gate policy, and a README that says how to run them.
+    Prints the paths that were written.
+    Files that are there stay: then nothing is written, and the exit code is 1.
     """
     chosen = template or _asked()
     source = files("assay.cli") / "templates" / chosen
