@@ -26,8 +26,13 @@ async def move_rates(database: db.Database, drift: DriftWatch | None = None) -> 
         wanted = await store.moved_by_themselves(tx)
     moved = 0
     for organization_id, automation_id in wanted:
-        async with database.transaction() as tx:
-            moved += await _move(tx, organization_id, automation_id, drift)
+        try:
+            async with database.transaction() as tx:
+                moved += await _move(tx, organization_id, automation_id, drift)
+        except db.DatabaseUnavailableError:
+            raise
+        except Exception:
+            log.exception("The sampling rate of %s could not be looked at; the others go on.", automation_id)
     return moved
 
 
