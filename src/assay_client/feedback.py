@@ -36,6 +36,24 @@ class Feedback:
         """Clear it, with its files; history stays, and so does a promoted miss on the board. Safe to repeat."""
         return self._transport.request("DELETE", _path(run_id))
 
+    def promote(
+        self, run_id: str, *, name: str | None = None, require_expected: bool = False, override: str | None = None
+    ) -> dict[str, Any]:
+        """Make a finished run an example, with the correction that is on its feedback now; a second call updates it.
+
+        Returns `{automationId, automationType, exampleId, name, created, gradedHash, status, issues}`; `issues` warn of
+        `no_ground_truth`. `override` is the reason to give a promoted miss another expectation.
+
+        Raises:
+            ConflictError: `expected_required` with `require_expected`; `example_unresolved` without a reason.
+        """
+        body: dict[str, Any] = {"requireExpected": require_expected}
+        if name is not None:
+            body["name"] = name
+        if override is not None:
+            body["override"] = {"reason": override}
+        return self._transport.request("POST", f"/runs/{segment(run_id)}/promote", body=body, repeatable=True)
+
     def history(self, run_id: str, *, limit: int | None = None, offset: int | None = None) -> dict[str, Any]:
         """Return a page `{data, total, limit, offset}` of who changed what when, newest first."""
         query: Query = {"limit": limit, "offset": offset}

@@ -16,7 +16,7 @@ RATINGS = ("pass", "fail", "partial")
 STATUSES = ("open", "resolved", "ignored")
 NONE = "none"
 
-app = typer.Typer(help="Say what a run got wrong: get, update, clear, history.")
+app = typer.Typer(help="Say what a run got wrong: get, update, clear, history, resolve, ignore.")
 
 
 @app.command("get")
@@ -24,7 +24,7 @@ def get(run_id: RunId, *, base_url: BaseUrl = None, as_json: AsJson = False) -> 
     """Show what is said of a run; of a blind double review, what you said yourself."""
     with connect(base_url) as client:
         found = client.feedback.get(run_id)
-    _print(found, as_json=as_json)
+    show(found, as_json=as_json)
 
 
 @app.command("update")
@@ -75,7 +75,7 @@ def update(  # noqa: PLR0913 (one parameter a field)
         raise typer.BadParameter("say what to change: --rating, --status, --message, --expected-json, --correct…")
     with connect(base_url) as client:
         found = client.feedback.update(run_id, values)
-    _print(found, as_json=as_json)
+    show(found, as_json=as_json)
 
 
 @app.command("clear")
@@ -119,7 +119,8 @@ def history(
     output.say_left(found["total"] - offset - len(rows))
 
 
-def _print(found: Json, *, as_json: bool) -> None:
+def show(found: Json, *, as_json: bool) -> None:
+    """Print what is said of a run."""
     if as_json:
         output.print_json(found)
         return

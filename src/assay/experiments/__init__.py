@@ -3,7 +3,7 @@
 from assay.experiments.baselines import DEFAULT_ORDER, compare_experiments, compare_with_baseline
 from assay.experiments.cancelling import cancel
 from assay.experiments.comparing import DEFAULT_THRESHOLD, RowOrder
-from assay.experiments.conductor import Conductor, advance
+from assay.experiments.conductor import Conductor, OnConcluded, advance
 from assay.experiments.coverage import Coverage, ExampleGroup, coverage
 from assay.experiments.errors import (
     DifferentAutomationsError,
@@ -57,6 +57,7 @@ __all__ = [
     "InvalidGatePolicyError",
     "InvalidPlanError",
     "LetThrough",
+    "OnConcluded",
     "OverrideReasonError",
     "Plan",
     "PushedThrough",

@@ -62,13 +62,18 @@ class ExampleGuard:
     ) -> None:
         if change.graded_hash_then is None:
             return
-        after = replace(before, promoted_example_name=change.name_then, promoted_graded_hash=change.graded_hash_then)
-        if takes_override(before, change) and self.override is not None:
+        after = following(before, change, self.override)
+        if after.override_reason != before.override_reason:
             if caller.only_reviews:
                 raise OnlyReviewsError(field="override")
-            after = replace(after, override_reason=self.override)
             await tell_overridden(tx, after)
         await record(tx, before, after, by=caller, action="feedback.example_changed")
+
+
+def following(feedback: Feedback, change: datasets.ExampleChange, override: str | None) -> Feedback:
+    """Return the feedback after its example became another one: that is what has to pass from now on."""
+    after = replace(feedback, promoted_example_name=change.name_then, promoted_graded_hash=change.graded_hash_then)
+    return replace(after, override_reason=override) if override and takes_override(feedback, change) else after
 
 
 def takes_override(feedback: Feedback, change: datasets.ExampleChange) -> bool:

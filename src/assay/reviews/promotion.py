@@ -114,38 +114,54 @@ async def promote(
         promoted_run_id=run_id,
         guard=ExampleGuard(override, promoting=run_id),
     )
-    after = await _linked(tx, caller, before, former, example, override)
+    after = linked(
+        before,
+        begun(before, caller),
+        example,
+        expected_anything=former is None or _expects(former),
+        override=override,
+    )
+    if after.override_reason is not None and after.override_reason != before.override_reason:
+        await tell_overridden(tx, after)
+    after = await record(tx, before, after, by=caller, action="feedback.promoted")
     issues = [] if truth.is_there else [_no_ground_truth()]
     return Promoted(example, created, after, issues)
 
 
-async def _linked(
-    tx: db.Transaction,
-    caller: access.Caller,
+def linked(
     before: Feedback,
-    former: datasets.ExampleVersion | None,
+    after: Feedback,
     example: datasets.ExampleVersion,
+    *,
+    expected_anything: bool,
     override: str | None,
 ) -> Feedback:
+    """Return feedback that is promoted to an example: a miss is open, unless it is settled and all stays the same.
+
+    `after` is the record to go on from. `expected_anything` tells whether the example that it was promoted to before
+    said what should come out.
+
+    Raises:
+        ExampleUnresolvedError: its miss would get another expectation, without a reason.
+    """
     after = replace(
-        begun(before, caller),
+        after,
         promoted_example_id=example.example_id,
         promoted_example_name=example.name,
         promoted_graded_hash=example.graded_hash,
         promoted_at=clock.now(),
     )
-    changed = example.graded_hash != before.promoted_graded_hash
-    if changed and proof.is_promoted_miss(before) and (former is None or _expects(former)):
+    changed = before.promoted_example_id is not None and example.graded_hash != before.promoted_graded_hash
+    if changed and expected_anything and proof.is_promoted_miss(before):
         if override is None:
             message = f"This miss is promoted as {before.promoted_example_name!r}; another expectation takes a reason."
             raise ExampleUnresolvedError(message, field="override")
         after = proof.overridden(after, override)
-        await tell_overridden(tx, after)
-    # What is wrong and stands in the dataset is on the board; what was proven was another expectation.
-    was_proven_otherwise = changed and before.promoted_example_id is not None and after.status == "resolved"
+    # What was proven was another expectation.
+    was_proven_otherwise = changed and after.status == "resolved"
     if was_proven_otherwise or (after.status is None and _is_miss(after)):
         after = proof.opened(after)
-    return await record(tx, before, after, by=caller, action="feedback.promoted")
+    return after
 
 
 async def _former(tx: db.Transaction, feedback: Feedback) -> datasets.ExampleVersion | None:

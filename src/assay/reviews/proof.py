@@ -112,7 +112,82 @@ def is_promoted_miss(feedback: Feedback) -> bool:
     return feedback.promoted_example_id is not None and feedback.rating != "pass" and feedback.status is not None
 
 
-def on_the_board(feedback: Feedback) -> Feedback:
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What is to be written, and whether it was proof or an override that settled it; None: neither was needed."""
+
+    feedback: Feedback
+    by: Literal["proof", "override"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why somebody's wish is not granted: about which field, and what is missing."""
+
+    field: str
+    message: str
+    missing: Sequence[Issue] = ()
+
+
+def needs_proof(before: Feedback, after: Feedback) -> bool:
+    """Whether a wish depends on how the example fared: a run that is called right has nothing to prove."""
+    return not takes_back(before, after) and price(before, after) == "proof" and after.rating != "pass"
+
+
+def decide(
+    before: Feedback,
+    after: Feedback,
+    *,
+    override: str | None = None,
+    found: Trial | Sequence[Issue] = (),
+    is_remark: bool = False,
+) -> Granted | Refused:
+    """Return what becomes of a person's wish that feedback be `after`.
+
+    `found` is the trial that proves the miss to be fixed, or what is missing; `is_remark` tells that nobody ever
+    called the run wrong. Both are asked for where `needs_proof`. That a reason is there is checked by whoever asks.
+    """
+    if takes_back(before, after):
+        return _taken_back(after, override)
+    if before.status is None:
+        after = _on_the_board(after)
+    match price(before, after):
+        case "proof" if after.rating == "pass" or is_remark:
+            return Granted(replace(after, evidence=None, regressed=None))
+        case "proof":
+            return _resolved(after, override, found)
+        case "not promoted" if after.promoted_example_id is not None and after.rating != "pass":
+            message = "A promoted miss stays on the board until it is resolved or ignored; its status cannot be none."
+            return Refused("status", message)
+        case None if _was_free(before) and after.rating in MISSES:
+            return Granted(opened(after))
+        case None:
+            return Granted(after)
+        case _:
+            return Granted(replace(after, evidence=None))
+
+
+def _taken_back(after: Feedback, override: str | None) -> Granted | Refused:
+    if override is None:
+        return Refused("rating", "This miss was promoted; that it is none is not said without a reason.")
+    settled = after.status in {"resolved", "ignored"} or after.rating is None
+    return Granted(overridden(after if settled else replace(after, status="resolved"), override), "override")
+
+
+def _resolved(after: Feedback, override: str | None, found: Trial | Sequence[Issue]) -> Granted | Refused:
+    if isinstance(found, Trial):
+        return Granted(proven(after, found), "proof")
+    if override is None:
+        return Refused("status", "Nothing proves that this miss is fixed.", found)
+    return Granted(overridden(after, override), "override")
+
+
+def _was_free(feedback: Feedback) -> bool:
+    """Whether it is resolved because nothing was called wrong."""
+    return feedback.status == "resolved" and feedback.evidence is None and feedback.rating not in MISSES
+
+
+def _on_the_board(feedback: Feedback) -> Feedback:
     """Return the feedback with a promoted miss open, unless it is settled."""
     if feedback.promoted_example_id is None or feedback.rating not in MISSES or feedback.status is not None:
         return feedback

@@ -5,7 +5,6 @@ The rules stand in `proof`. Here they meet the database: `check_transition` befo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from pydantic import JsonValue
@@ -39,22 +38,20 @@ async def check_transition(
     check_settling(caller, before, after, override=override)
     if after.status == "ignored" and not (after.ignore_reason or after.body.strip()):
         raise ReasonRequiredError(field="reason")
-    if proof.takes_back(before, after):
-        return await _taken_back(tx, before, after, override)
-    if before.status is None:
-        after = proof.on_the_board(after)
-    match proof.price(before, after):
-        case "proof":
-            return await _resolved(tx, before, after, override)
-        case "not promoted" if after.promoted_example_id is not None and after.rating != "pass":
-            message = "A promoted miss stays on the board until it is resolved or ignored; its status cannot be none."
-            raise _unproven(before, message, [])
-        case None if _was_free(before) and after.status == "resolved" and after.rating in proof.MISSES:
-            return proof.opened(after)
-        case "nothing" | "reason" | "not promoted":
-            return replace(after, evidence=None)
-        case None:
-            return after
+    found: proof.Trial | Sequence[Issue] = ()
+    is_remark = False
+    if proof.needs_proof(before, after):
+        is_remark = await _is_remark(tx, after)
+        found = await _proof(tx, after)
+    match proof.decide(before, after, override=override, found=found, is_remark=is_remark):
+        case proof.Refused(field, message, missing):
+            raise _unproven(before, message, missing, field=field)
+        case proof.Granted(granted, by):
+            if by == "proof":
+                await _tell(tx, "resolution.proven", granted, {"evidence": granted.evidence})
+            elif by == "override":
+                await tell_overridden(tx, granted)
+            return granted
 
 
 async def settle(tx: db.Transaction, experiment_id: str, organization_id: str) -> None:
@@ -85,31 +82,6 @@ async def resolution_of(tx: db.Transaction, feedback: Feedback) -> Resolution:
 async def tell_overridden(tx: db.Transaction, feedback: Feedback) -> None:
     """Emit `resolution.overridden`."""
     await _tell(tx, "resolution.overridden", feedback, {"reason": feedback.override_reason})
-
-
-async def _taken_back(tx: db.Transaction, before: Feedback, after: Feedback, override: str | None) -> Feedback:
-    if override is None:
-        message = "This miss was promoted; that it is none is not said without a reason."
-        raise _unproven(before, message, [], field="rating")
-    settled = after.status in {"resolved", "ignored"} or after.rating is None
-    after = proof.overridden(after if settled else replace(after, status="resolved"), override)
-    await tell_overridden(tx, after)
-    return after
-
-
-async def _resolved(tx: db.Transaction, before: Feedback, after: Feedback, override: str | None) -> Feedback:
-    if after.rating == "pass" or await _is_remark(tx, after):
-        return replace(after, evidence=None, regressed=None)
-    found = await _proof(tx, after)
-    if isinstance(found, proof.Trial):
-        after = proof.proven(after, found)
-        await _tell(tx, "resolution.proven", after, {"evidence": after.evidence})
-        return after
-    if override is None:
-        raise _unproven(before, "Nothing proves that this miss is fixed.", found)
-    after = proof.overridden(after, override)
-    await tell_overridden(tx, after)
-    return after
 
 
 async def _is_remark(tx: db.Transaction, feedback: Feedback) -> bool:
@@ -201,11 +173,6 @@ async def _tell(
         **more,
     }
     await outbox.emit(tx, feedback.organization_id, feedback.automation_id, event, payload)
-
-
-def _was_free(feedback: Feedback) -> bool:
-    """Whether it is resolved because nothing was called wrong."""
-    return feedback.status == "resolved" and feedback.evidence is None and feedback.rating not in proof.MISSES
 
 
 def _unproven(
