@@ -54,6 +54,8 @@ def world(http: httpx.Client) -> Mapping[str, Any]:
         {"name": "document", "type": "file", "required": False},
     ]
     pushed = serving.push(http, "echo", steps, inputs=inputs)
+    # Nothing is in the queue but what is put there.
+    assert http.put("/automations/workflows.echo/sampling", json={"rate": 0}).status_code == 200
     body = {"target": "workflows.echo", "input": {"name": "x"}}
     run, other = (http.post("/runs", json=body, params={"wait_for_completion": 20}).json() for _ in range(2))
     file = http.post("/files", files={"file": ("a.txt", b"text")}).json()
