@@ -117,7 +117,7 @@ def test_who_may_only_review_is_let_in_nowhere_else(served: Served, world: Mappi
         assert reviewer.get(f"/runs/{world['run_id']}").json()["id"] == world["run_id"]
         for method, template in set(ROUTES) - set(OPEN_TO_REVIEWERS):
             if access.POLICY[method, template] is not None:
-                envelope(_ask(reviewer, method, _prefixed(_path(template, world), served.base_url + "/api/v1")), 403)
+                envelope(_ask(reviewer, method, served.base_url + _prefixed(_path(template, world))), 403)
 
 
 def test_lists_hold_only_what_is_the_callers(served: Served, world: Mapping[str, str]):
