@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -172,6 +173,7 @@ STRATA = [
         ({}, '{"total": 9}', None, "polish"),
         ({"mode": "shadow", "metadata": None}, '{"total": 12}', None, "shadow"),
         ({"input": {}, "metadata": None}, "null", None, None),
+        ({}, json.dumps({"total": 12, "text": "x" * 200_000}), None, "new customer"),
     ],
 )
 async def test_the_first_stratum_whose_condition_is_true_gives_the_rate(

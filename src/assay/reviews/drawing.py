@@ -5,8 +5,8 @@ pick or report them, and because too few of a day were drawn. None of those is p
 drawn keeps the probability it was drawn with, and figures of quality are computed from it alone.
 """
 
+import asyncio
 import hashlib
-import logging
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,11 +18,10 @@ from assay.reviews.queue_model import PRIORITIES, QueueReason
 from assay.reviews.sampling import SamplingPolicy, sampling_of
 from assay.reviews.strata import MOST_RUNS_COUNTED, VersionAge, reads, stratum_of
 
-log = logging.getLogger(__name__)
-
 TRUSTED_SECONDS = 60.0
 """How long a policy is believed without a word; one that changed is told."""
 COUNTED_SECONDS = 10.0
+LARGE_CHARACTERS = 100_000
 TOPPED_UP_FOR = timedelta(days=1)
 
 
@@ -71,7 +70,10 @@ class Sampler:
         policy, stratum = known.policy, None
         if policy.strata:
             version = await self._age(claim) if "version" in known.wanted else None
-            stratum = stratum_of(policy.strata, known.wanted, claim, ended, confidence, version)
+            seen = policy.strata, known.wanted, claim, ended, confidence, version
+            # A condition over a large value takes long enough to hold the other runs of this process up.
+            large = max(len(ended.output), claim.input_size) > LARGE_CHARACTERS
+            stratum = await asyncio.to_thread(stratum_of, *seen) if large else stratum_of(*seen)
         rate = max(policy.floor, policy.rate if stratum is None else stratum.rate)
         name = None if stratum is None else stratum.name
         if runs.sample_rank(claim.organization_id, claim.run_id) >= rate:

@@ -79,8 +79,10 @@ def read_policy(value: JsonValue) -> SamplingPolicy:
     Raises:
         InvalidSamplingPolicyError: with an issue for everything that is wrong, unknown keys and conditions too.
     """
-    if isinstance(value, Mapping) and "rate" not in value and isinstance(value.get("floor"), float | int):
-        value = {**value, "rate": max(DEFAULT_RATE, value["floor"])}  # pyright: ignore[reportArgumentType]  # a number
+    if isinstance(value, Mapping) and "rate" not in value:
+        floor = value.get("floor")
+        if isinstance(floor, float | int) and DEFAULT_RATE < floor <= 1 and floor is not True:
+            value = {**value, "rate": float(floor)}
     try:
         policy = SamplingPolicy.model_validate(value, by_alias=True, by_name=False)
     except ValidationError as error:
