@@ -257,3 +257,16 @@ def test_with_one_reviewer_the_verdict_is_the_feedback(
     assert sorted(rating for _, rating in served.do(verdicts)) == ["fail", "partial"]
     person("ben").put(f"/runs/{run}/feedback", json={"rating": None})
     assert served.do(verdicts) == []
+
+
+def test_a_remark_on_a_disagreement_decides_nothing(person: Person, run: str):
+    ada, ben, boss = person("ada"), person("ben"), person("boss", "runs:write", "runs:read", "reviews:write")
+    ada.put(f"/runs/{run}/reviews", json={"verdict": "correct"})
+    assert ada.put(f"/runs/{run}/feedback", json={"rating": "fail"}).json()["feedback"]["status"] is None
+    ben.put(f"/runs/{run}/reviews", json={"verdict": "correct"})
+    body = boss.put(f"/runs/{run}/feedback", json={"body": "looking at it"}).json()
+    assert (body["feedback"]["rating"], body["feedback"]["body"], body["awaits"]) == (
+        None,
+        "looking at it",
+        "adjudication",
+    )

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, TypedDict
 
 from pydantic import JsonValue
 
-from assay import access, db, files
+from assay import files
 
 Rating = Literal["pass", "fail", "partial"]
 FeedbackStatus = Literal["open", "resolved", "ignored"]
@@ -220,20 +220,3 @@ class ReviewSummary:
     status: FeedbackStatus | None
     has_note: bool
     correction_count: int
-
-
-class TransitionCheck(Protocol):
-    """`resolution.check_transition`: whether feedback may go from what it is to what somebody wants.
-
-    Asked under the run's lock, before every write by a person in which rating or status change or an override is
-    given. `before` may be one that was never written (`revision` 0); `after` holds the wished values, with
-    `ignore_reason` and `body` as they will be. Returns what is to be written: `after`, with `evidence`,
-    `override_reason` or `regressed` set where that is what the change means. `resolved_at` and `resolved_by`
-    are stamped by `record`.
-    """
-
-    async def __call__(
-        self, tx: db.Transaction, caller: access.Caller, before: Feedback, after: Feedback, *, override: str | None
-    ) -> Feedback:
-        """Return what to write, or raise `ResolutionUnprovenError`, `ReasonRequiredError` or alike."""
-        ...

@@ -95,13 +95,14 @@ async def _give_alone(
     before = held.feedback
     base = begun(before, caller)
     rating = change.get("rating")
-    if held.is_disputed and rating is not None:
+    decides = held.is_disputed and rating is not None
+    if decides:
         base = await _adjudicating(tx, held, base, change)
     after = merged(base, change, await _output(tx, held, change))
     if not before.exists and not says_something(after):
         return
     after = await resolution.check_transition(tx, caller, before, after, override=change.get("override"))
-    after = await record(tx, before, after, by=caller, action="feedback.adjudicated" if held.is_disputed else None)
+    after = await record(tx, before, after, by=caller, action="feedback.adjudicated" if decides else None)
     if "rating" not in change:
         return
     if rating is None:
@@ -117,8 +118,7 @@ async def _give_alone(
 async def _give_blind(tx: db.Transaction, caller: access.Caller, held: Held, change: FeedbackChange) -> None:
     own = await store.verdicts(tx, caller.organization_id, held.run_id, caller.user_id)
     before = own[0] if own else Verdict(held.run_id, caller.user_id)
-    after = merged(before, change, await _output(tx, held, change))
-    _check_not_closing(after, change)
+    after = await _changed(tx, held, before, change)
     if after == before:
         return
     await store.save_verdict(tx, caller.organization_id, after, blind=True)
@@ -133,18 +133,22 @@ async def _give_blind(tx: db.Transaction, caller: access.Caller, held: Held, cha
 async def _change_mind(
     tx: db.Transaction, caller: access.Caller, held: Held, before: Verdict, change: FeedbackChange
 ) -> None:
-    after = merged(before, change, await _output(tx, held, change))
-    _check_not_closing(after, change)
+    after = await _changed(tx, held, before, change)
     await store.save_verdict(tx, caller.organization_id, after, blind=False)
     await _remember(tx, caller, held, "verdict.updated", before, after)
     await _compare(tx, caller, held)
 
 
-def _check_not_closing(after: Verdict, change: FeedbackChange) -> None:
-    # A pass leaves nothing to do, so that later clients say closed with it.
+async def _changed(tx: db.Transaction, held: Held, before: Verdict, change: FeedbackChange) -> Verdict:
+    """Merge a change into one of two verdicts; neither can close by itself what both are asked about."""
+    after = merged(before, change, await _output(tx, held, change))
+    # A pass leaves nothing to do, so that later clients say closed with it; and it is open again with the pass.
+    if after.status == "resolved" and after.rating != "pass" and "status" not in change:
+        after = replace(after, status=None)
     closes_nothing = after.status == "resolved" and after.rating == "pass"
     if "override" in change or (after.status in {"resolved", "ignored"} and not closes_nothing):
         raise DoubleReviewPendingError(field="status")
+    return after
 
 
 async def _compare(tx: db.Transaction, caller: access.Caller, held: Held) -> None:
