@@ -54,7 +54,7 @@ class ReviewRoom:
         return pushed.automation.id
 
     async def runs(self, automation_id: str, count: int = 1, *, status: str = "completed") -> list[str]:
-        made = [new_id("exec") for _ in range(count)]
+        made = sorted(new_id("exec") for _ in range(count))
         async with self.database.transaction() as tx:
             for run_id in made:
                 await tx.execute(_RUN, run_id, self.organization_id, automation_id, status)

@@ -276,6 +276,22 @@ async def test_a_report_moves_forward_what_waits_and_asks_again_about_what_was_j
     assert (await room.item_of(who, judged)).verdicts == 0
 
 
+async def test_many_who_add_and_report_the_same_runs_in_any_order_do_not_stop_each_other(room: ReviewRoom):
+    automation = await room.automation()
+    made = await room.runs(automation, 60)
+    who = await room.reviewer()
+    orders = [made, made[::-1], made[30:] + made[:30]] * 3
+    added = await asyncio.gather(*[room.add(order) for order in orders])
+    assert sum(one.added for one in added) == 60
+    for run in made[:10]:
+        await room.judge(who, run, "pass")
+    reported = await asyncio.gather(*[room.add(order, reason="reported") for order in orders])
+    assert sum(one.reopened for one in reported) == 10
+    async with room.database.transaction() as tx:
+        page = await reviews.list_queue(tx, who, reviews.ItemFilters(automation_id=automation), limit=100)
+    assert Counter(item.rank for item in page.items) == {30: 60}
+
+
 async def test_every_run_that_cannot_be_added_is_named_and_nothing_is_added(room: ReviewRoom):
     automation = await room.automation()
     fine, running = (await room.runs(automation))[0], (await room.runs(automation, status="running"))[0]

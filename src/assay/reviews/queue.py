@@ -204,6 +204,7 @@ async def _add(
         named = [(row["automation_id"], row["id"]) for row in new]
         organization_id = caller.organization_id
         added = await queue_store.add(tx, organization_id, named, reason=reason, priority=priority, slots=slots)
+        await queue_store.lock_items(tx, organization_id, [*slow, *(done if reported else [])])
         if reopened:
             reopened = await queue_store.reopen(
                 tx, organization_id, done, reason=reason, priority=priority, slots=slots

@@ -333,9 +333,17 @@ async def add(
     slots: int,
 ) -> int:
     """Put runs, named by automation and id, into the queue; return how many were not there yet."""
-    item_ids = [new_id("rvi") for _ in runs]
-    automation_ids, run_ids = [one for one, _ in runs], [one for _, one in runs]
+    # In one order everywhere: two who add the same runs wait for each other, and never both.
+    ordered = sorted(runs, key=lambda one: one[1])
+    item_ids = [new_id("rvi") for _ in ordered]
+    automation_ids, run_ids = [one for one, _ in ordered], [one for _, one in ordered]
     return await tx.execute(_ADD, organization_id, item_ids, automation_ids, run_ids, reason, priority, slots)
+
+
+async def lock_items(tx: db.Transaction, organization_id: str, item_ids: Sequence[str]) -> None:
+    """Lock items until the transaction ends, in one order everywhere."""
+    sql = "SELECT id FROM review_items WHERE organization_id = $1 AND id = ANY($2) ORDER BY id FOR UPDATE"
+    await tx.fetch(sql, organization_id, list(item_ids))
 
 
 async def reopen(
