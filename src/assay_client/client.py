@@ -12,6 +12,7 @@ from assay_client.experiments import Experiments
 from assay_client.feedback import Feedback
 from assay_client.files import Files
 from assay_client.gates import Gates
+from assay_client.incumbents import Incumbents
 from assay_client.keys import Keys
 from assay_client.outgoing import OutgoingHosts
 from assay_client.providers import Providers
@@ -55,6 +56,7 @@ class Client:
         self.feedback = Feedback(self._transport)
         self.files = Files(self._transport)
         self.gates = Gates(self._transport)
+        self.incumbents = Incumbents(self._transport)
         self.keys = Keys(self._transport)
         self.outgoing = OutgoingHosts(self._transport)
         self.providers = Providers(self._transport)

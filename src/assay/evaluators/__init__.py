@@ -5,6 +5,7 @@ from assay.evaluators.catalogue import catalogue
 from assay.evaluators.description import Description, describe
 from assay.evaluators.errors import InvalidEvaluatorsError, StoredEvaluatorsError
 from assay.evaluators.grading import aggregate, grade_all, judge
+from assay.evaluators.json_difference import Difference
 from assay.evaluators.model import (
     DEFAULT_THRESHOLD,
     Entry,
@@ -18,11 +19,13 @@ from assay.evaluators.model import (
 from assay.evaluators.parsing import parse
 from assay.evaluators.reading import set_of
 from assay.evaluators.replacing import replace
+from assay.evaluators.side_by_side import side_by_side
 from assay.evaluators.store import by_id, current
 
 __all__ = [
     "DEFAULT_THRESHOLD",
     "Description",
+    "Difference",
     "Entry",
     "Evaluator",
     "EvaluatorError",
@@ -48,4 +51,5 @@ __all__ = [
     "parse",
     "replace",
     "set_of",
+    "side_by_side",
 ]

@@ -128,3 +128,21 @@ class InputNotKeptError(ConflictError):
     """What this run was given is not kept, so it cannot be run again."""
 
     code = "input_not_kept"
+
+
+class IncumbentNotFoundError(NotFoundError):
+    """Nobody has told what the process before made of this run's input."""
+
+    hint = "`assay runs incumbent import AUTOMATION FILE`, or PUT /runs/{id}/incumbent."
+
+
+class InvalidIncumbentsError(InvalidValueError):
+    """The outputs of the process before are not acceptable."""
+
+    code = "invalid_incumbents"
+
+
+class TooManyIncumbentsError(InvalidValueError):
+    """That are more than 10,000 outputs; send them in several calls."""
+
+    code = "too_many_outputs"
