@@ -1,7 +1,8 @@
 """A database with a long past: many runs of twenty automations, as uneven as real ones.
 
 One automation never fails, one is only evaluated, one has been still for a
-month; versions, people and experiments come and go with time; a few runs are in flight.
+month; versions, people and experiments come and go with time; a few runs are in flight. 15 % are in the sample and
+most of these reviewed; of one automation all is reviewed, of one nothing, and one is not looked at any more.
 """
 
 import hashlib
@@ -36,7 +37,9 @@ FROM generate_series(1, $2) n
 _RUNS = """
 INSERT INTO runs (id, organization_id, automation_id, kind, version_id, version_label, version_reason, mode,
     root_run_id, batch_id, example_id, example_name, trigger_type, triggered_by, sample_rank, status, created_at,
-    started_at, completed_at, error, entrypoint, delivery)
+    started_at, completed_at, error, entrypoint, delivery, sampled, review_rating, review_status, review_regressed,
+    review_created_at, review_updated_at, review_resolved_at, review_has_expected_json, review_has_expected_files,
+    review_has_corrections, promoted_example_name)
 SELECT id, $1, 'wf_' || lpad(automation::text, 21, '0'), 'workflow', 'wfv_' || lpad(automation::text, 21, '0'),
     '1.' || floor((1 - age) * 12)::int || '.0', 'current',
     CASE WHEN batch IS NOT NULL THEN 'eval' WHEN dice < 0.01 AND n % 7 = 0 THEN 'shadow' ELSE 'live' END,
@@ -49,24 +52,57 @@ SELECT id, $1, 'wf_' || lpad(automation::text, 21, '0'), 'workflow', 'wfv_' || l
     rank, status, created_at,
     CASE WHEN status <> 'pending' THEN created_at + interval '3 ms' END,
     CASE WHEN status NOT IN ('pending', 'running') THEN created_at + interval '3 ms' + took * interval '1 second' END,
-    CASE WHEN status = 'failed' THEN 'The total is missing.' END, 'runs', 1
+    CASE WHEN status = 'failed' THEN 'The total is missing.' END, 'runs', 1, sampled, rating, review,
+    coalesce(review = 'open' AND word < 0.02, false), said_at, said_at + word * interval '1 day',
+    CASE WHEN review IN ('resolved', 'ignored') THEN said_at + word * interval '1 day' END,
+    said_at IS NOT NULL AND (automation = 3 OR coalesce(rating, '') <> 'pass'),
+    coalesce(rating <> 'pass' AND word < 0.02, false),
+    coalesce(rating <> 'pass' AND word > 0.8, false),
+    CASE WHEN rating <> 'pass' AND word < 0.03 THEN 'promoted-' || n % 3000 END
 FROM (
-    SELECT *, CASE WHEN n > $2 - 20 THEN 'pending' WHEN n > $2 - 50 THEN 'running'
-                   WHEN dice < 0.05 AND automation <> 5 THEN 'failed' WHEN dice > 0.999 THEN 'cancelled'
-                   ELSE 'completed' END AS status,
-           CASE WHEN automation = 6 OR (n / 500) % 20 = 0 AND automation < 4 THEN 'exp_' || n / 500 END AS batch
+    SELECT *, CASE WHEN rating IS NULL THEN NULL
+                   WHEN rating = 'pass' THEN CASE WHEN word < 0.2 THEN 'resolved' END
+                   WHEN age > 0.95 THEN 'ignored' WHEN age < 0.5 OR word < 0.3 THEN 'open' ELSE 'resolved' END AS review
     FROM (
-        SELECT n, 'exec_' || lpad(n::text, 21, '0') AS id, age, dice, trigger, person, rank,
-               CASE WHEN luck = 7 AND age < 0.33 THEN 8 ELSE luck END AS automation,
-               CASE WHEN dice BETWEEN 0.5 AND 0.502 THEN 5400 ELSE 0.05 / (0.01 + rank) END AS took,
-               $3::timestamptz - age * $4::int * interval '1 day' AS created_at
+        SELECT *, CASE WHEN said_at IS NULL THEN NULL WHEN verdict < 0.45 OR verdict > 0.67 THEN 'pass'
+                       WHEN verdict < 0.6 THEN 'fail' WHEN verdict < 0.65 THEN 'partial' END AS rating
         FROM (
-            SELECT n, 1 - n::float8 / $2 AS age, random() AS dice, random() AS trigger, random() AS person,
-                   random() AS rank, floor(power(random(), 2) * $5)::int AS luck
-            FROM generate_series(1, $2::int) n
-        ) AS thrown
-    ) AS placed
-) AS decided
+            SELECT *, CASE WHEN automation = 3 AND status NOT IN ('pending', 'running') OR sampled AND verdict < 0.67
+                                AND automation <> 4 AND (automation <> 9 OR age > 0.9)
+                           THEN least($3, created_at + (0.1 + verdict * 3) * interval '1 day') END AS said_at
+            FROM (
+                SELECT *, status = 'completed' AND batch IS NULL AND rank < 0.15 AS sampled
+                FROM (
+                    SELECT *, CASE WHEN n > $2 - 20 THEN 'pending' WHEN n > $2 - 50 THEN 'running'
+                                   WHEN dice < 0.05 AND automation <> 5 THEN 'failed' WHEN dice > 0.999 THEN 'cancelled'
+                                   ELSE 'completed' END AS status,
+                           CASE WHEN automation = 6 OR (n / 500) % 20 = 0 AND automation < 4
+                                THEN 'exp_' || n / 500 END AS batch
+                    FROM (
+                        SELECT *, CASE WHEN luck = 7 AND age < 0.33 THEN 8 ELSE luck END AS automation,
+                               CASE WHEN dice BETWEEN 0.5 AND 0.502 THEN 5400 ELSE 0.05 / (0.01 + rank) END AS took,
+                               $3::timestamptz - age * $4::int * interval '1 day' AS created_at
+                        FROM (
+                            SELECT n, 'exec_' || lpad(n::text, 21, '0') AS id, 1 - n::float8 / $2 AS age,
+                                   random() AS dice, random() AS trigger, random() AS person, random() AS rank,
+                                   random() AS verdict, random() AS word, floor(power(random(), 2) * $5)::int AS luck
+                            FROM generate_series(1, $2::int) n
+                        ) AS thrown
+                    ) AS placed
+                ) AS decided
+            ) AS drawn
+        ) AS said
+    ) AS rated
+) AS reviewed
+"""
+
+_FEEDBACK = """
+INSERT INTO feedback (run_id, organization_id, automation_id, rating, status, body, created_at, updated_at)
+SELECT id, organization_id, automation_id, review_rating, review_status,
+    CASE WHEN review_rating = 'pass' THEN '' WHEN id LIKE '%777' THEN 'The page was turned upside down.'
+         ELSE 'The total is missing on page ' || right(id, 1) || ', and the currency is not that of the page.' END,
+    review_created_at, review_updated_at
+FROM runs WHERE review_created_at IS NOT NULL
 """
 
 
@@ -80,7 +116,10 @@ class Past:
 
 
 def automation(number: int) -> str:
-    """Return the id of an automation: 0 is the largest, 5 never fails, 6 only evaluates, 7 is still."""
+    """Return the id of an automation.
+
+    0 is the largest, 5 never fails, 6 only evaluates, 7 is still; of 3 all is reviewed, of 4 nothing, of 9 nothing new.
+    """
     return f"wf_{number:021}"
 
 
@@ -142,6 +181,7 @@ async def _without_indexes(connection: asyncpg.Connection, organization_id: str,
     await connection.execute(_RUNS, organization_id, count, now, DAYS, AUTOMATIONS, timeout=1800)
     for index in indexes:
         await connection.execute(index["indexdef"], timeout=600)
+    await connection.execute(_FEEDBACK, timeout=600)
 
 
 def _fingerprint() -> str:

@@ -23,7 +23,7 @@ from assay_client.errors import (
 from assay_client.uploads import Part, opened
 
 Method = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
-Query = Mapping[str, str | int | bool | Sequence[str] | None]
+Query = Mapping[str, str | int | float | bool | Sequence[str] | None]
 
 PREFIX = "/api/v1"
 CONNECT_SECONDS = 10.0
@@ -196,7 +196,7 @@ def _flat(query: Query | None) -> dict[str, str]:
     return {name: _text(value) for name, value in (query or {}).items() if value is not None}
 
 
-def _text(value: str | int | bool | Sequence[str]) -> str:
+def _text(value: str | int | float | bool | Sequence[str]) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, str | int) else ",".join(value)

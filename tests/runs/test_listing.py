@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import asyncpg
@@ -42,10 +43,18 @@ async def past(database: db.Database, organization: access.Organization) -> list
             columns = ", ".join(row)
             marks = ", ".join(f"${index}" for index in range(1, len(row) + 1))
             await tx.execute(
-                f"INSERT INTO runs ({columns}, organization_id, version_id, version_reason, root_run_id, sample_rank,"
-                f" entrypoint) VALUES ({marks}, '{organization.id}', 'wfv_1', 'current', $1, 0.5, 'runs')",
+                f"INSERT INTO runs ({columns}, organization_id, version_id, version_reason, root_run_id,"
+                f" entrypoint) VALUES ({marks}, '{organization.id}', 'wfv_1', 'current', $1, 'runs')",
                 *row.values(),
             )
+            if row["review_created_at"] is not None:
+                await tx.execute(
+                    "INSERT INTO feedback (run_id, organization_id, automation_id, body) VALUES ($1, $2, $3, $4)",
+                    row["id"],
+                    organization.id,
+                    row["automation_id"],
+                    _body(row),
+                )
     return sorted(rows, key=lambda row: (row["created_at"], row["id"]), reverse=True)
 
 
@@ -55,8 +64,12 @@ def _row(chance: random.Random, number: int) -> dict[str, Any]:
     took = timedelta(seconds=chance.choice([1, 60, 901, 100_000]))
     batch = chance.choice([*BATCHES, None, None])
     automation = chance.choice([name for name in AUTOMATIONS if name != "wf_still"])
+    ended = status in ENDED
     return {
         "id": f"exec_{number:05}",
+        **(_reviewed(chance, created) if ended and chance.random() < 0.6 else _UNREVIEWED),
+        "sample_rank": chance.choice([0.01, 0.04, 0.2, 0.9]),
+        "sampled": ended and chance.random() < 0.3,
         "automation_id": automation,
         "kind": "agent" if automation == "agent_d" else "workflow",
         "status": status,
@@ -67,11 +80,98 @@ def _row(chance: random.Random, number: int) -> dict[str, Any]:
         "batch_id": batch,
         "example_id": batch and chance.choice(EXAMPLES),
         "created_at": created,
-        "completed_at": created + took if status in ENDED else None,
+        "completed_at": created + took if ended else None,
     }
 
 
-def _is_shown(row: dict[str, Any], filters: RunFilters) -> bool:
+def _reviewed(chance: random.Random, created: datetime) -> dict[str, Any]:
+    said = created + timedelta(minutes=chance.choice([1, 50, 3000]))
+    status = chance.choice([None, "open", "open", "resolved", "ignored"])
+    return {
+        "review_rating": chance.choice([None, "pass", "fail", "partial"]),
+        "review_status": status,
+        "review_regressed": chance.random() < 0.3,
+        "review_created_at": said,
+        "review_updated_at": said + timedelta(minutes=chance.choice([0, 700])),
+        "review_resolved_at": said if status in {"resolved", "ignored"} else None,
+        "review_has_expected_json": chance.random() < 0.3,
+        "review_has_expected_files": chance.random() < 0.2,
+        "review_has_corrections": chance.random() < 0.2,
+        "promoted_example_name": chance.choice([None, None, "first", "second"]),
+    }
+
+
+_NEVER: dict[str, Any] = _reviewed(random.Random(1), NOW)
+_UNREVIEWED = {name: False if isinstance(value, bool) else None for name, value in _NEVER.items()}
+BODIES = ["The total is missing", "100% wrong", "", "a_b"]
+
+
+def _body(row: dict[str, Any]) -> str:
+    return BODIES[int(row["id"][-5:]) % len(BODIES)]
+
+
+def _chip(row: dict[str, Any]) -> str | None:
+    rating, status = row["review_rating"], row["review_status"]
+    if status == "ignored":
+        return "ignored"
+    if status == "open":
+        return "regressed" if row["review_regressed"] else "open"
+    if rating == "pass" or status == "resolved":
+        return "passed"
+    if rating is not None:
+        return "failed"
+    return "unreviewed" if row["status"] == "completed" else None
+
+
+def _is_shown(row: dict[str, Any], filters: RunFilters, past: Sequence[dict[str, Any]]) -> bool:
+    return _is_among(row, filters) and _is_reviewed_so(row, filters, past)
+
+
+def _is_reviewed_so(row: dict[str, Any], filters: RunFilters, past: Sequence[dict[str, Any]]) -> bool:
+    json, files = row["review_has_expected_json"], row["review_has_expected_files"]
+    has_record = row["review_created_at"] is not None
+    resolved = [
+        other["created_at"]
+        for other in past
+        if other["automation_id"] == row["automation_id"] and other["review_status"] == "resolved"
+    ]
+    standing = (row["review_status"], row["review_rating"])
+    said = filters.feedback_contains
+    return all(
+        [
+            not filters.review_states or _chip(row) in filters.review_states,
+            filters.sampled in {None, row["sampled"]},
+            filters.sample_rate is None or row["sample_rank"] < filters.sample_rate,
+            filters.has_feedback in {None, has_record},
+            filters.standings is None or (has_record and standing in filters.standings),
+            filters.has_expected in {None, json or files},
+            filters.has_expected_json in {None, json},
+            filters.has_expected_files in {None, files},
+            filters.has_corrections in {None, row["review_has_corrections"]},
+            filters.is_promoted in {None, row["promoted_example_name"] is not None},
+            not filters.promoted_example_names or row["promoted_example_name"] in filters.promoted_example_names,
+            filters.has_example in {None, row["example_id"] is not None},
+            said is None or (has_record and said.lower() in _body(row).lower()),
+            not filters.since_last_resolved or not resolved or row["created_at"] > max(resolved),
+            *(
+                _is_within(
+                    row[f"review_{name}_at"],
+                    getattr(filters, f"feedback_{name}_after"),
+                    getattr(filters, f"feedback_{name}_before"),
+                )
+                for name in ("created", "updated", "resolved")
+            ),
+        ]
+    )
+
+
+def _is_within(moment: datetime | None, after: datetime | None, before: datetime | None) -> bool:
+    if after is before is None:
+        return True
+    return moment is not None and (after is None or moment >= after) and (before is None or moment <= before)
+
+
+def _is_among(row: dict[str, Any], filters: RunFilters) -> bool:
     done = row["completed_at"]
     return all(
         [
@@ -103,6 +203,12 @@ def _moment(chance: random.Random) -> datetime:
     return NOW - timedelta(minutes=chance.randrange(5000))
 
 
+def _either(chance: random.Random) -> bool:
+    return chance.random() < 0.5
+
+
+STATES = ["ignored", "regressed", "open", "passed", "failed", "unreviewed"]
+STANDINGS = list(product([None, "open", "resolved", "ignored"], [None, "pass", "fail", "partial"]))
 FACETS: dict[str, Any] = {
     "kinds": lambda chance: _some(chance, ["workflow", "agent"]),
     "automations": lambda chance: _some(chance, [*AUTOMATIONS, "wf_unknown"]),
@@ -119,19 +225,43 @@ FACETS: dict[str, Any] = {
     "created_before": _moment,
     "completed_after": _moment,
     "completed_before": _moment,
+    "review_states": lambda chance: _some(chance, STATES),
+    "sampled": _either,
+    "sample_rate": lambda chance: chance.choice([0.02, 0.05, 0.5, 1.0]),
+    "has_feedback": _either,
+    "standings": lambda chance: _some(chance, STANDINGS),
+    "has_expected": _either,
+    "has_expected_json": _either,
+    "has_expected_files": _either,
+    "has_corrections": _either,
+    "is_promoted": _either,
+    "promoted_example_names": lambda chance: _some(chance, ["first", "second", "third"]),
+    "has_example": lambda _: True,
+    "feedback_contains": lambda chance: chance.choice(["TOTAL", "100%", "a_b", "nothing", "%"]),
+    "since_last_resolved": lambda _: True,
+    **{
+        f"feedback_{name}_{side}": _moment
+        for name in ("created", "updated", "resolved")
+        for side in ("after", "before")
+    },
     "ids": lambda chance: [f"exec_{chance.randrange(COUNT):05}" for _ in range(200)],
 }
 
 
-@pytest.mark.parametrize("seed", range(80))
+@pytest.mark.parametrize("seed", range(160))
 async def test_any_combination_of_filters_shows_exactly_the_runs_it_names(
     database: db.Database, organization: access.Organization, past: list[dict[str, Any]], seed: int
 ) -> None:
     chance = random.Random(seed)
     names = [list(FACETS)[seed]] if seed < len(FACETS) else chance.sample(list(FACETS), chance.randint(0, 4))
+    by_completion = chance.random() < 0.3
     filters = RunFilters(**{name: FACETS[name](chance) for name in names})
     ascending, limit = chance.random() < 0.3, chance.choice([7, 20, 50])
-    expected = [row["id"] for row in past if _is_shown(row, filters)]
+    matching = [row for row in past if _is_shown(row, filters, past)]
+    if by_completion:
+        ended = [row for row in matching if row["completed_at"] is not None]
+        matching = sorted(ended, key=lambda row: (row["completed_at"], row["id"]), reverse=True)
+    expected = [row["id"] for row in matching]
     if ascending:
         expected.reverse()
     offset = chance.choice([0, 0, 3])
@@ -148,6 +278,7 @@ async def test_any_combination_of_filters_shows_exactly_the_runs_it_names(
                 offset=offset if cursor is None else 0,
                 limit=limit,
                 ascending=ascending,
+                by_completion=by_completion,
                 timeout_seconds=30,
             )
             shown.extend(run.id for run in page.runs)

@@ -12,6 +12,7 @@ from assay.errors import InvalidValueError
 
 MAX_OFFSET = 1_000_000
 _AGO = re.compile(r"(?:now)?-?(\d{1,6})(m|h|d|w)")
+_FRACTION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][-+]?[0-9]{1,2})?")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -68,11 +69,28 @@ def number(request: Request, name: str, *, default: int, least: int, most: int) 
     return int(raw)
 
 
-def flag(request: Request, name: str, *, default: bool) -> bool:
-    """Return a boolean written as true, false, 1 or 0."""
+def fraction(request: Request, name: str) -> float | None:
+    """Return a number from 0 to 1, None when it is absent or empty."""
     raw = text(request, name)
     if raw is None:
-        return default
+        return None
+    if not _FRACTION.fullmatch(raw) or not 0 <= float(raw) <= 1:
+        message = f"{name} is a number from 0 to 1."
+        raise InvalidValueError(message, field=name)
+    return float(raw)
+
+
+def flag(request: Request, name: str, *, default: bool) -> bool:
+    """Return a boolean written as true, false, 1 or 0."""
+    found = flag_or_none(request, name)
+    return default if found is None else found
+
+
+def flag_or_none(request: Request, name: str) -> bool | None:
+    """Return a boolean like `flag`, None when it is absent or empty."""
+    raw = text(request, name)
+    if raw is None:
+        return None
     if raw not in {"true", "false", "1", "0"}:
         message = f"{name} is true or false."
         raise InvalidValueError(message, field=name)

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from assay import clock, files, rollouts, runs, traces
+from assay import clock, files, reviews, rollouts, runs, traces
+from assay.api import feedback_bodies
 from assay.clock import iso
 
 Json = dict[str, Any]
@@ -16,8 +17,8 @@ def accepted(run: runs.RunSummary) -> Json:
     return {"id": run.id, "type": run.kind, "finished": run.status.finished, "source": source(run)}
 
 
-def summary(run: runs.RunSummary) -> Json:
-    """A run as lists show it."""
+def summary(run: runs.RunSummary, review: reviews.ReviewSummary | None = None) -> Json:
+    """A run as lists show it, with what is said of it."""
     body: Json = {
         "id": run.id,
         "type": run.kind,
@@ -31,9 +32,11 @@ def summary(run: runs.RunSummary) -> Json:
         },
         "source": source(run),
         "trigger": trigger(run),
-        "execution": slim_execution(run),
+        "execution": slim_execution(run, review),
         "error": run.error,
         "mode": run.mode,
+        "reviewState": run.review_state,
+        "sampled": run.sampled,
         "sampleRank": run.sample_rank,
         "tags": [],
         "versionReason": run.version_reason,
@@ -90,7 +93,7 @@ def trigger(run: runs.RunSummary) -> Json:
     return {"type": run.trigger_type, "by": by, "email": None}
 
 
-def slim_execution(run: runs.RunSummary) -> Json:
+def slim_execution(run: runs.RunSummary, review: reviews.ReviewSummary | None) -> Json:
     """Where the run stands, and the runs it repeats or is repeated by."""
     following = None if run.next_run_id is None else {"id": run.next_run_id, "status": run.next_run_status or "pending"}
     return {
@@ -98,12 +101,13 @@ def slim_execution(run: runs.RunSummary) -> Json:
         "schemaValid": run.schema_valid,
         "batchId": run.batch_id,
         "retry": {"number": run.retry_number, "previousRunId": run.previous_run_id, "nextRun": following},
+        **({} if review is None else {"review": feedback_bodies.review_summary(review)}),
     }
 
 
-def detail(run: runs.RunDetail) -> Json:
+def detail(run: runs.RunDetail, review: reviews.ReviewSummary | None = None) -> Json:
     """A run with what it left; what only a finished run has is there from the start, as null or empty."""
-    body = summary(run.summary)
+    body = summary(run.summary, review)
     body["output"] = run.output
     body["files"] = [artifact(found) for found in run.output_files]
     if run.failure is not None:

@@ -1,13 +1,12 @@
 """Reading, cancelling, comparing and removing runs."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
-from assay import automations, db, engine, files, runs, traces
-from assay.api import parameters, run_bodies
+from assay import access, automations, db, engine, files, reviews, runs, traces
+from assay.api import feedback_bodies, parameters, run_bodies, run_filters
 from assay.api.callers import Authorized, Here
 from assay.api.errors import JsonResponse
 from assay.errors import InvalidValueError
@@ -16,63 +15,40 @@ router = APIRouter(tags=["runs"])
 
 EXPANSIONS = ("input", "usage", "execution", "debug")
 MAX_ZIP_BYTES = 512 * 1024**2
-_STATUSES = tuple(status.value for status in runs.RunStatus)
-_FILTERS = frozenset(
-    {
-        "type",
-        "source",
-        "status",
-        "trigger",
-        "triggeredBy",
-        "sourceRef",
-        "mode",
-        "batchId",
-        "exampleId",
-        "exampleIdContains",
-        "experiments",
-        "from",
-        "to",
-        "createdAfter",
-        "createdBefore",
-        "completedAfter",
-        "completedBefore",
-        "ids",
-        "cursor",
-        "offset",
-        "limit",
-        "sort",
-        "order",
-    }
-)
+_QUERY = run_filters.NAMES | {"cursor", "offset", "limit", "sort", "order"}
 
 
 @router.get("/runs")
 async def list_runs(request: Request, caller: Authorized, server: Here) -> Response:
-    """List runs, newest first. Filters combine; several values of one (comma list or repeated) are alternatives."""
-    parameters.only(request, _FILTERS)
-    filters = _filters(request)
-    if parameters.values(request, "sort", ("createdAt",)) not in ([], ["createdAt"]):
-        message = "sort is createdAt."
-        raise InvalidValueError(message, field="sort")
-    order = parameters.values(request, "order", ("asc", "desc"))
+    """List runs, newest first. Filters combine; several values of one (comma list or repeated) are alternatives.
+
+    `sort=completedAt` lists ended runs by when they ended. `reviewState` is the chip; `noFeedback` every run without
+    a record, `feedbackRating=none` a record without a rating. `sampled`: what was drawn when the run ended;
+    `sampleRate`: the sample of that rate, 0 to 1. `sinceLastResolved`: of each automation what was created after the
+    newest run whose feedback is resolved. A filter that is true or false shows the other runs when false.
+    """
+    parameters.only(request, _QUERY)
+    sort = _one(request, "sort", ("createdAt", "completedAt"))
+    order = _one(request, "order", ("desc", "asc"))
     cursor = parameters.text(request, "cursor")
     offset = parameters.number(request, "offset", default=0, least=0, most=parameters.MAX_OFFSET)
     limit = parameters.number(request, "limit", default=50, least=1, most=100)
     async with server.database.transaction() as tx:
-        sources = parameters.values(request, "source")
-        if sources:
-            filters = await _with_sources(tx, caller.organization_id, filters, sources)
         page = await runs.list_runs(
             tx,
             caller.organization_id,
-            filters,
+            await run_filters.read(tx, caller, request),
             cursor=cursor,
             offset=offset,
             limit=limit,
-            ascending=list(order) == ["asc"],
+            ascending=order == "asc",
+            by_completion=sort == "completedAt",
             timeout_seconds=server.settings.list_timeout_seconds,
         )
-    return JsonResponse({"runs": [run_bodies.summary(run) for run in page.runs], "nextCursor": page.next_cursor})
+        reviewed = [run.id for run in page.runs if run.is_reviewed]
+        found = await reviews.summaries(tx, caller.organization_id, reviewed)
+    shown = [run_bodies.summary(run, found.get(run.id)) for run in page.runs]
+    return JsonResponse({"runs": shown, "nextCursor": page.next_cursor})
 
 
 @router.get("/runs/{run_id}")
@@ -80,9 +56,13 @@ async def get_run(request: Request, run_id: str, caller: Authorized, server: Her
     """Read a run; `expand` adds `input`, `usage`, `execution` (its steps) and `debug`."""
     parameters.only(request, {"expand"})
     expand = parameters.values(request, "expand", EXPANSIONS)
+    if "execution" in expand:
+        # As the steps themselves: whoever may only review sees a run, and not how it came about.
+        access.require(caller, access.scope_for("GET", "/runs/{run_id}/steps"))
     async with server.database.transaction() as tx:
         run = await _run(tx, caller.organization_id, run_id)
-        body = run_bodies.detail(run)
+        review = (await reviews.summaries(tx, caller.organization_id, [run_id])).get(run_id)
+        body = run_bodies.detail(run, review)
         if "input" in expand:
             given = await runs.get_input(tx, caller.organization_id, run_id)
             assert given is not None
@@ -97,6 +77,7 @@ async def get_run(request: Request, run_id: str, caller: Authorized, server: Her
             )
             overrides = given.overrides if given else None
             body["execution"] = run_bodies.full_execution(run, steps, version.document, overrides)
+            body["execution"] |= await feedback_bodies.expanded(tx, caller, run_id)
     if "usage" in expand:
         body["usage"] = run_bodies.usage(run)
     if "debug" in expand:
@@ -217,35 +198,10 @@ async def _run(tx: db.Transaction, organization_id: str, run_id: str) -> runs.Ru
     return found
 
 
-async def _with_sources(
-    tx: db.Transaction, organization_id: str, filters: runs.RunFilters, sources: Sequence[str]
-) -> runs.RunFilters:
-    """Name the automations by id; one that does not exist has no runs."""
-    found: list[str] = []
-    for source in sources:
-        try:
-            found.append((await automations.get(tx, organization_id, source)).id)
-        except automations.AutomationNotFoundError:
-            found.append("")
-    return replace(filters, automations=found)
-
-
-def _filters(request: Request) -> runs.RunFilters:
-    values, text = parameters.values, parameters.text
-    return runs.RunFilters(
-        kinds=values(request, "type", ("workflow", "agent")),
-        statuses=values(request, "status", _STATUSES),
-        triggers=values(request, "trigger"),
-        triggered_by=values(request, "triggeredBy"),
-        version_labels=values(request, "sourceRef"),
-        modes=values(request, "mode", ("live", "shadow", "eval")),
-        batch_ids=values(request, "batchId"),
-        example_ids=values(request, "exampleId"),
-        example_id_contains=text(request, "exampleIdContains"),
-        experiments=parameters.flag(request, "experiments", default=True),
-        created_after=parameters.moment(request, "createdAfter", "from"),
-        created_before=parameters.moment(request, "createdBefore", "to"),
-        completed_after=parameters.moment(request, "completedAfter"),
-        completed_before=parameters.moment(request, "completedBefore"),
-        ids=values(request, "ids") if "ids" in request.query_params else None,
-    )
+def _one(request: Request, name: str, allowed: Sequence[str]) -> str:
+    """Return the value of a parameter that has one, by default the first that is allowed."""
+    found = parameters.values(request, name, allowed)
+    if len(found) > 1:
+        message = f"{name} is one of {', '.join(allowed)}."
+        raise InvalidValueError(message, field=name)
+    return found[0] if found else allowed[0]

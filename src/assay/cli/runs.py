@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from assay.cli import artifacts, expected_files, feedback, output, starting
+from assay.cli import artifacts, expected_files, feedback, incumbents, output, resolutions, starting
 from assay.cli.answers import Json, items, part
 from assay.cli.connection import automation_ref, connect
 from assay.cli.failure import ExitCode
@@ -24,7 +24,9 @@ app.add_typer(artifacts.app, name="artifacts")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(feedback.app, name="fb", hidden=True)
 app.add_typer(expected_files.app, name="expected")
+app.add_typer(incumbents.app, name="incumbent")
 app.command("rerun")(starting.rerun)
+resolutions.add_to(app)
 
 
 @app.command("list")
@@ -50,6 +52,50 @@ def list_runs(  # noqa: PLR0913 (one parameter a filter)
     created_before: Annotated[str | None, typer.Option("--created-before", "--to", help="Likewise.")] = None,
     completed_after: Annotated[str | None, typer.Option("--completed-after", help="Likewise.")] = None,
     completed_before: Annotated[str | None, typer.Option("--completed-before", help="Likewise.")] = None,
+    review_state: Annotated[
+        str | None,
+        typer.Option("--review-state", help="A list of: unreviewed, open, regressed, passed, failed, ignored."),
+    ] = None,
+    sampled: Annotated[
+        bool | None, typer.Option("--sampled/--not-sampled", help="What was drawn for review, or was not.")
+    ] = None,
+    sample_rate: Annotated[
+        float | None, typer.Option("--sample-rate", min=0, max=1, help="The sample of this rate, as 0.15.")
+    ] = None,
+    feedback: Annotated[
+        bool | None, typer.Option("--has-feedback/--no-feedback", help="With, or without, a word from anybody.")
+    ] = None,
+    feedback_status: Annotated[
+        str | None, typer.Option("--feedback-status", help="open, resolved, ignored or none, or a list.")
+    ] = None,
+    feedback_rating: Annotated[
+        str | None, typer.Option("--feedback-rating", help="pass, fail, partial or none, or a list.")
+    ] = None,
+    feedback_contains: Annotated[str | None, typer.Option("--feedback-contains", help="Part of what was said.")] = None,
+    feedback_created_after: Annotated[
+        str | None, typer.Option("--feedback-created-after", help="ISO 8601, or how long ago.")
+    ] = None,
+    feedback_created_before: Annotated[str | None, typer.Option("--feedback-created-before", help="Likewise.")] = None,
+    feedback_updated_after: Annotated[str | None, typer.Option("--feedback-updated-after", help="Likewise.")] = None,
+    feedback_updated_before: Annotated[str | None, typer.Option("--feedback-updated-before", help="Likewise.")] = None,
+    feedback_resolved_after: Annotated[str | None, typer.Option("--feedback-resolved-after", help="Likewise.")] = None,
+    feedback_resolved_before: Annotated[
+        str | None, typer.Option("--feedback-resolved-before", help="Likewise.")
+    ] = None,
+    expected: Annotated[
+        bool | None, typer.Option("--has-expected/--no-expected", help="With, or without, a correction.")
+    ] = None,
+    promoted: Annotated[
+        bool | None, typer.Option("--promoted/--not-promoted", help="Whether an example was made of it.")
+    ] = None,
+    promoted_example_name: Annotated[
+        str | None, typer.Option("--promoted-example-name", help="The example that was made of it.")
+    ] = None,
+    since_last_resolved: Annotated[
+        bool, typer.Option("--since-last-resolved", help="Started after the newest run whose miss is resolved.")
+    ] = False,
+    sort: Annotated[str | None, typer.Option("--sort", help="createdAt, or completedAt.")] = None,
+    order: Annotated[str | None, typer.Option("--order", help="desc, or asc.")] = None,
     compact: Annotated[bool, typer.Option("--compact", help="Only the ids.")] = False,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
@@ -71,6 +117,25 @@ def list_runs(  # noqa: PLR0913 (one parameter a filter)
         "createdBefore": created_before,
         "completedAfter": completed_after,
         "completedBefore": completed_before,
+        "reviewState": review_state,
+        "sampled": sampled,
+        "sampleRate": sample_rate,
+        "hasFeedback": feedback,
+        "feedbackStatus": feedback_status,
+        "feedbackRating": feedback_rating,
+        "feedbackBodyContains": feedback_contains,
+        "feedbackCreatedAfter": feedback_created_after,
+        "feedbackCreatedBefore": feedback_created_before,
+        "feedbackUpdatedAfter": feedback_updated_after,
+        "feedbackUpdatedBefore": feedback_updated_before,
+        "feedbackResolvedAfter": feedback_resolved_after,
+        "feedbackResolvedBefore": feedback_resolved_before,
+        "hasExpected": expected,
+        "promotedToExample": promoted,
+        "promotedExampleName": promoted_example_name,
+        "sinceLastResolved": since_last_resolved or None,
+        "sort": sort,
+        "order": order,
     }
     with connect(base_url) as client:
         found = list(client.runs.iterate(filters, limit=limit))
@@ -80,7 +145,7 @@ def list_runs(  # noqa: PLR0913 (one parameter a filter)
         for run in found:
             output.print_value(run["id"])
     else:
-        titles = ("run", "automation", "version", "status", "trigger", "created", "took", "error")
+        titles = ("run", "automation", "version", "status", "review", "trigger", "created", "took", "error")
         output.print_rows(titles, [_row(run) for run in found])
 
 
@@ -248,6 +313,7 @@ def _row(run: Json) -> Sequence[Value]:
         source.get("slug") or source["name"],
         source["version"],
         output.status_cell(run["execution"]["status"]),
+        run.get("reviewState"),
         run["trigger"]["type"],
         output.moment_cell(run["timing"]["createdAt"]),
         output.duration_cell(run["timing"]["durationMs"]),
@@ -273,6 +339,7 @@ def _fields(run: Json) -> dict[str, Value]:
     return {
         "run": run["id"],
         "status": output.status_cell(run["execution"]["status"]),
+        "review": run.get("reviewState"),
         "automation": source.get("slug") or source["name"],
         "version": source["version"],
         "trigger": run["trigger"]["type"],

@@ -30,6 +30,7 @@ from assay.runs.model import (
     RunMode,
     RunPage,
     RunSummary,
+    Standing,
     TriggerType,
     sample_rank,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "RunUnderReviewError",
     "Sampler",
     "Services",
+    "Standing",
     "StartRequest",
     "StepComparison",
     "TimeLimits",

@@ -12,7 +12,11 @@ from assay.engine import RunStatus
 from assay.files import Artifact
 
 RunMode = Literal["live", "shadow", "eval"]
+ReviewState = Literal["ignored", "regressed", "open", "passed", "failed", "unreviewed"]
 TriggerType = Literal["api", "cli", "manual", "eval", "email", "webhook", "schedule"]
+
+Standing = tuple[str | None, str | None]
+"""Status and rating of a run's feedback."""
 
 SAMPLE_BITS = 53
 
@@ -131,6 +135,9 @@ class RunSummary:
     next_run_status: str | None
     score: float | None
     passed: bool | None
+    review_state: ReviewState | None
+    sampled: bool
+    is_reviewed: bool
 
     @property
     def duration_ms(self) -> int | None:
@@ -163,7 +170,13 @@ class RunInput:
 
 @dataclass(frozen=True, slots=True)
 class RunFilters:
-    """Which runs a list shows; None or empty means all. Several values of one filter are alternatives."""
+    """Which runs a list shows; None or empty means all. Several values of one filter are alternatives.
+
+    What is said of feedback is what everybody sees of it. `standings` are pairs of its status and rating that are
+    wanted, each None where it has none; no pair at all means no run. `feedback_contains` is a part of its body, in
+    capitals or not. `since_last_resolved` shows, of each automation, what was created after the newest run whose
+    feedback is resolved. `sample_rate` shows the sample of that rate, `sampled` what was drawn when the run ended.
+    """
 
     kinds: Sequence[str] = ()
     automations: Sequence[str] = ()
@@ -181,6 +194,26 @@ class RunFilters:
     completed_after: datetime | None = None
     completed_before: datetime | None = None
     ids: Sequence[str] | None = None
+    has_example: bool | None = None
+    review_states: Sequence[ReviewState] = ()
+    sampled: bool | None = None
+    sample_rate: float | None = None
+    has_feedback: bool | None = None
+    standings: Sequence[Standing] | None = None
+    has_expected: bool | None = None
+    has_expected_json: bool | None = None
+    has_expected_files: bool | None = None
+    has_corrections: bool | None = None
+    is_promoted: bool | None = None
+    promoted_example_names: Sequence[str] = ()
+    feedback_contains: str | None = None
+    feedback_created_after: datetime | None = None
+    feedback_created_before: datetime | None = None
+    feedback_updated_after: datetime | None = None
+    feedback_updated_before: datetime | None = None
+    feedback_resolved_after: datetime | None = None
+    feedback_resolved_before: datetime | None = None
+    since_last_resolved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

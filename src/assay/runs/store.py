@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from assay import db, engine, jsontext
+from assay import db, engine, jsontext, outbox
 from assay.files import Artifact
 from assay.runs.features import FeatureGroup, Features
 from assay.runs.model import (
@@ -36,8 +36,10 @@ WITH created AS (
     SELECT organization_id, automation_id, 'run.created', run_event(id, kind, automation_id, version_id, version_label,
         mode, trigger_type, created_at, 'pending', NULL, NULL, NULL)
     FROM created WHERE parent_run_id IS NULL AND event_heard(organization_id, automation_id, 'run.created')
+    RETURNING id
 )
 INSERT INTO run_inputs (run_id, organization_id, input, overrides, metadata) VALUES ($1, $2, $19, $20, $21)
+RETURNING (SELECT count(*) FROM told) AS told
 """
 
 _CREATE_BATCH = """
@@ -65,7 +67,8 @@ SELECT r.id, r.kind, r.status, r.mode, r.automation_id, a.slug AS automation_slu
        r.routing_key, r.parent_run_id, r.root_run_id, r.batch_id, r.example_id, r.example_name, r.trigger_type,
        r.triggered_by, person.name AS person_name, person.email AS person_email, r.sample_rank, r.created_at,
        r.started_at, r.completed_at, r.cancel_requested_at, r.schema_valid, r.error, r.retry_number,
-       r.previous_run_id, r.next_run_id, following.status AS next_run_status, graded.score, graded.passed
+       r.previous_run_id, r.next_run_id, following.status AS next_run_status, graded.score, graded.passed,
+       nullif(r.review_state, 'none') AS review_state, r.sampled, r.review_created_at IS NOT NULL AS is_reviewed
        {more}
 FROM {source} AS r
 JOIN automations a ON a.id = r.automation_id
@@ -146,7 +149,7 @@ FROM gone
 async def create(tx: db.Transaction, run: NewRun, entrypoint: str) -> None:
     """Insert a pending run with its input, chained to the run it repeats."""
     chosen = run.chosen
-    await tx.execute(
+    told = await tx.fetch_value(
         _CREATE,
         run.id,
         run.organization_id,
@@ -171,6 +174,8 @@ async def create(tx: db.Transaction, run: NewRun, entrypoint: str) -> None:
         jsontext.dump_or_none(run.metadata),
         run.awaited,
     )
+    if told:
+        outbox.wake_after_commit(tx)
 
 
 async def create_batch(
@@ -325,7 +330,7 @@ SELECT set_config('statement_timeout', $1, true), set_config('plan_cache_mode', 
 async def list_places(
     tx: db.Transaction, organization_id: str, filters: RunFilters, page: Page, *, timeout_seconds: float
 ) -> list[tuple[datetime, str]]:
-    """Find the runs of a page, by creation time and id in this order, newest first unless it is ascending.
+    """Find the runs of a page, by their time and id in this order, newest first unless it is ascending.
 
     The rest of the transaction keeps the time limit of each statement.
 
@@ -333,7 +338,7 @@ async def list_places(
         asyncpg.QueryCanceledError: a statement took longer than `timeout_seconds`.
     """
     await tx.fetch(_LIST_SETTINGS, str(max(1, round(timeout_seconds * 1000))))
-    return [(row["created_at"], row["id"]) for row in await tx.fetch(page_query(organization_id, filters, page))]
+    return [(row["moment"], row["id"]) for row in await tx.fetch(page_query(organization_id, filters, page))]
 
 
 async def summaries(tx: db.Transaction, organization_id: str, run_ids: Sequence[str]) -> list[RunSummary]:
