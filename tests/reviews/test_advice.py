@@ -43,6 +43,7 @@ def advice(*groups: DrawnGroup, policy: SamplingPolicy | None = None, **more: An
         "groups": groups,
         "has_traffic": True,
         "rate_changed_at": SINCE + timedelta(days=1),
+        "rate_decided_at": SINCE + timedelta(days=1),
         **more,
     }
     return reviews.advice_from(policy or SamplingPolicy(), Evidence(**values))
@@ -225,7 +226,9 @@ def test_drift_asks_for_a_step_up_and_lets_none_be_taken_down() -> None:
     up = advice(group(2000), policy=SamplingPolicy(rate=0.05), drift=drift)
     assert (up.action, up.recommended_rate) == ("raise", 0.10)
     later = SINCE + timedelta(days=3)
-    held = advice(group(2000), policy=SamplingPolicy(rate=0.05), drift=drift, rate_changed_at=later)
+    unaware = advice(group(2000), policy=SamplingPolicy(rate=0.05), drift=drift, rate_changed_at=later)
+    assert unaware.action == "raise"
+    held = advice(group(2000), policy=SamplingPolicy(rate=0.05), drift=drift, rate_decided_at=later)
     assert (held.action, held.reasons[0].code) == ("keep", "drift")
     assert "Polish" in held.sentence
 

@@ -81,13 +81,18 @@ class NextStep:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the advice rests on: what was drawn of the current version's runs of this mode, by stratum."""
+    """What the advice rests on: what was drawn of the current version's runs of this mode, by stratum.
+
+    `rate_decided_at` is when the rate was last changed by a person, or raised; that answers the drift before it. A
+    step down that the advisor took does not: the drift may have been there already, unseen.
+    """
 
     mode: Mode
     version: CurrentVersion | None
     groups: Sequence[DrawnGroup]
     has_traffic: bool
     rate_changed_at: datetime | None
+    rate_decided_at: datetime | None
     drift: Drift | None = None
 
     @property
@@ -134,12 +139,14 @@ async def advise(
     groups: Sequence[DrawnGroup] = ()
     if version is not None:
         groups = await store.drawn(tx, organization_id, automation_id, mode, version, OVERDUE_DAYS)
+    changed_at, decided_at = await store.last_rate_changes(tx, organization_id, automation_id)
     evidence = Evidence(
         mode=mode,
         version=version,
         groups=groups,
         has_traffic=await store.has_traffic(tx, organization_id, automation_id, mode),
-        rate_changed_at=await store.last_rate_change(tx, organization_id, automation_id) or stored.updated_at,
+        rate_changed_at=changed_at or stored.updated_at,
+        rate_decided_at=decided_at or (None if changed_at else stored.updated_at),
         drift=drift,
     )
     return advice_from(stored.policy, evidence)
@@ -285,7 +292,8 @@ def _reasons_to_raise(
         asked.append((DEFAULT_RATE, Reason("too_many_misses", message)))
     if missed is not None and (changed is None or missed > changed):
         asked.append((above, Reason("miss", "A reviewed run of the sample was wrong since the rate changed last.")))
-    if evidence.drift is not None and (changed is None or evidence.drift.since > changed):
+    decided = evidence.rate_decided_at
+    if evidence.drift is not None and (decided is None or evidence.drift.since > decided):
         asked.append((above, Reason("drift", evidence.drift.message)))
     return [(wanted, reason) for wanted, reason in asked if wanted > rate]
 

@@ -79,8 +79,10 @@ JOIN LATERAL (
 WHERE a.organization_id = $1 AND a.id = $2
 """
 
-_LAST_RATE_CHANGE = """
-SELECT max(created_at) FROM sampling_rate_changes WHERE organization_id = $1 AND automation_id = $2
+_LAST_RATE_CHANGES = """
+SELECT max(created_at) AS at,
+       max(created_at) FILTER (WHERE user_id IS NOT NULL OR rate_after > rate_before) AS decided_at
+FROM sampling_rate_changes WHERE organization_id = $1 AND automation_id = $2
 """
 
 # The mode stands in the text, because the few shadow runs have an index of their own.
@@ -276,9 +278,13 @@ async def current_version(tx: db.Transaction, organization_id: str, automation_i
     return None if row is None else CurrentVersion(**dict(row))
 
 
-async def last_rate_change(tx: db.Transaction, organization_id: str, automation_id: str) -> datetime | None:
-    """Return when the rate was changed last."""
-    return await tx.fetch_value(_LAST_RATE_CHANGE, organization_id, automation_id)
+async def last_rate_changes(
+    tx: db.Transaction, organization_id: str, automation_id: str
+) -> tuple[datetime | None, datetime | None]:
+    """Return when the rate was changed last, and when last by a person or upwards."""
+    row = await tx.fetch_one(_LAST_RATE_CHANGES, organization_id, automation_id)
+    assert row is not None
+    return row["at"], row["decided_at"]
 
 
 async def has_traffic(tx: db.Transaction, organization_id: str, automation_id: str, mode: Mode) -> bool:
