@@ -199,7 +199,7 @@ def _flat(query: Query | None) -> dict[str, str]:
 def _text(value: str | int | float | bool | Sequence[str]) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value) if isinstance(value, str | int) else ",".join(value)
+    return str(value) if isinstance(value, str | int | float) else ",".join(value)
 
 
 def _object(response: httpx.Response) -> dict[str, Any]:
