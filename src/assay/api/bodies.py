@@ -105,6 +105,11 @@ def parse_json(raw: bytes) -> Any:
     return value
 
 
+def described(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe in OpenAPI the JSON body of a route that reads it by hand."""
+    return {"requestBody": {"content": {"application/json": {"schema": model.model_json_schema()}}}}
+
+
 def checked(model: type[Model], body: Any) -> Model:
     """Validate a JSON body against its model.
 

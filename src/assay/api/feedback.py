@@ -8,7 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from assay import automations, files, reviews
 from assay.api import feedback_bodies, parameters
-from assay.api.bodies import checked, read_json
+from assay.api.bodies import checked, described, read_json
 from assay.api.callers import Authorized, Here, Server
 from assay.api.errors import JsonResponse
 from assay.api.multipart import MalformedMultipartError, open_form
@@ -88,11 +88,6 @@ class NewNameBody(BaseModel):
     name: str = Field(max_length=1024, description="May hold slashes.")
 
 
-def schema(model: type[BaseModel]) -> dict[str, Any]:
-    """Describe a body that is read by hand."""
-    return {"requestBody": {"content": {"application/json": {"schema": model.model_json_schema()}}}}
-
-
 @router.get("/runs/{run_id}/feedback")
 async def get_feedback(run_id: str, caller: Authorized, server: Here) -> Response:
     """Read what is said of a run; the ETag changes with it. Of a blind double review, what you said yourself."""
@@ -101,8 +96,8 @@ async def get_feedback(run_id: str, caller: Authorized, server: Here) -> Respons
     return _detail(view)
 
 
-@router.put("/runs/{run_id}/feedback", openapi_extra=schema(FeedbackBody))
-@router.patch("/runs/{run_id}/feedback", openapi_extra=schema(FeedbackBody))
+@router.put("/runs/{run_id}/feedback", openapi_extra=described(FeedbackBody))
+@router.patch("/runs/{run_id}/feedback", openapi_extra=described(FeedbackBody))
 async def update_feedback(request: Request, run_id: str, caller: Authorized, server: Here) -> Response:
     """Change what is said of a finished run: what is left out stays, null clears. `If-Match` refuses lost updates."""
     raw: Any = await read_json(request, server.settings.max_json_bytes)
@@ -142,7 +137,7 @@ async def list_expected(run_id: str, caller: Authorized, server: Here) -> Respon
     return JsonResponse({"expected": expected, "files": feedback_bodies.expected_files(view)})
 
 
-@router.post("/runs/{run_id}/feedback/expected", status_code=201, openapi_extra=schema(CopyBody))
+@router.post("/runs/{run_id}/feedback/expected", status_code=201, openapi_extra=described(CopyBody))
 async def add_expected(request: Request, run_id: str, caller: Authorized, server: Here) -> Response:
     """Add a corrected file: multipart `file` and `name`, or as JSON the name of an output file to copy."""
     return await add_expected_file(request, run_id, caller, server)
@@ -154,7 +149,7 @@ async def get_expected(run_id: str, path: str, caller: Authorized, server: Here)
     return await send_expected_file(run_id, path, caller, server)
 
 
-@router.patch("/runs/{run_id}/feedback/expected/{path:path}", openapi_extra=schema(NewNameBody))
+@router.patch("/runs/{run_id}/feedback/expected/{path:path}", openapi_extra=described(NewNameBody))
 async def rename_expected(request: Request, run_id: str, path: str, caller: Authorized, server: Here) -> Response:
     """Give a corrected file another name."""
     return await rename_expected_file(request, run_id, path, caller, server)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from assay import automations, reviews
 from assay.api import feedback
-from assay.api.bodies import checked, read_json
+from assay.api.bodies import checked, described, read_json
 from assay.api.callers import Authorized, Here
 from assay.api.errors import JsonResponse
 from assay.errors import InvalidValueError
@@ -35,7 +35,7 @@ class PromoteBody(BaseModel):
     )
 
 
-@router.post("/runs/{run_id}/promote", openapi_extra=feedback.schema(PromoteBody))
+@router.post("/runs/{run_id}/promote", openapi_extra=described(PromoteBody))
 async def promote_run(request: Request, run_id: str, caller: Authorized, server: Here) -> Response:
     """Make a finished run an example, with the correction that is on its feedback now, and open its miss.
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from assay import reviews
 from assay.api import feedback, feedback_bodies
-from assay.api.bodies import checked, read_json
+from assay.api.bodies import checked, described, read_json
 from assay.api.callers import Authorized, Here
 from assay.api.errors import JsonResponse
 
@@ -68,7 +68,7 @@ async def get_review(run_id: str, caller: Authorized, server: Here) -> Response:
     return _detail(view)
 
 
-@router.put("/runs/{run_id}/reviews", openapi_extra=feedback.schema(ReviewBody))
+@router.put("/runs/{run_id}/reviews", openapi_extra=described(ReviewBody))
 async def put_review(request: Request, run_id: str, caller: Authorized, server: Here) -> Response:
     """Create or replace a run's review; status left out: closed if the verdict is correct, else open."""
     raw: Any = await read_json(request, server.settings.max_json_bytes)
@@ -82,7 +82,7 @@ async def put_review(request: Request, run_id: str, caller: Authorized, server: 
     return _detail(view)
 
 
-@router.patch("/runs/{run_id}/reviews", openapi_extra=feedback.schema(CloseBody))
+@router.patch("/runs/{run_id}/reviews", openapi_extra=described(CloseBody))
 async def close_review(request: Request, run_id: str, caller: Authorized, server: Here) -> Response:
     """Close a run's review; an incorrect run is closed by proof, like everywhere."""
     body = checked(CloseBody, await read_json(request, server.settings.max_json_bytes, empty={}))
@@ -112,7 +112,7 @@ async def list_expected(run_id: str, caller: Authorized, server: Here) -> Respon
     return JsonResponse({"files": feedback_bodies.expected_files(view)})
 
 
-@router.post("/runs/{run_id}/reviews/expected", status_code=201, openapi_extra=feedback.schema(feedback.CopyBody))
+@router.post("/runs/{run_id}/reviews/expected", status_code=201, openapi_extra=described(feedback.CopyBody))
 async def add_expected(request: Request, run_id: str, caller: Authorized, server: Here) -> Response:
     """Add a corrected file, as to the feedback."""
     return await feedback.add_expected_file(request, run_id, caller, server)
@@ -124,7 +124,7 @@ async def get_expected(run_id: str, path: str, caller: Authorized, server: Here)
     return await feedback.send_expected_file(run_id, path, caller, server)
 
 
-@router.patch("/runs/{run_id}/reviews/expected/{path:path}", openapi_extra=feedback.schema(feedback.NewNameBody))
+@router.patch("/runs/{run_id}/reviews/expected/{path:path}", openapi_extra=described(feedback.NewNameBody))
 async def rename_expected(request: Request, run_id: str, path: str, caller: Authorized, server: Here) -> Response:
     """Give a corrected file another name."""
     return await feedback.rename_expected_file(request, run_id, path, caller, server)
