@@ -1,6 +1,7 @@
 """A promoted miss is settled by proof or for a reason that is never forgotten, and no door leads around that."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,8 @@ from hypothesis import strategies as st
 from tests.reviews.board import Board
 from tests.reviews.review_room import ReviewRoom
 
-from assay import access, datasets, db, reviews
+from assay import access, datasets, db, files, reviews, runs
 from assay.errors import ConflictError
-from assay.runs import RunNotFinishedError
 
 ASKS = {
     "name": "a",
@@ -112,7 +112,7 @@ async def test_promoted_twice_with_other_names_the_newer_example_stands_for_it(b
 
 async def test_an_unfinished_run_is_not_promoted(board: Board):
     (run,) = await board.room.runs(board.automation_id, status="running")
-    with pytest.raises(RunNotFinishedError):
+    with pytest.raises(runs.RunNotFinishedError):
         await board.promote(run)
 
 
@@ -468,21 +468,55 @@ async def test_whatever_happens_at_once_no_miss_is_resolved_without_proof_or_ove
     board = await Board.open(room, versions=3)
     for number in range(5):
         name = f"m{number}"
-        runs = [await board.miss(name), await board.miss(name)]
-        feedback = await board.read(runs[0])
+        both_runs = [await board.miss(name), await board.miss(name)]
+        feedback = await board.read(both_runs[0])
         both = [
             board.end(feedback, "1.1.0"),
             board.edit(name, expected={"total": 12}),
             board.edit(name, "because", expected={"total": 13}),
             board.end(feedback, "1.2.0", "fail"),
-            board.promote(runs[1], name=f"{name}-b"),
-            board.say(runs[0], status="resolved"),
-            board.say(runs[1], rating="pass"),
+            board.promote(both_runs[1], name=f"{name}-b"),
+            board.say(both_runs[0], status="resolved"),
+            board.say(both_runs[1], rating="pass"),
             board.delete(name),
-            board.clear(runs[0]),
+            board.clear(both_runs[0]),
         ]
         done = await asyncio.gather(*both, return_exceptions=True)
         strange = [one for one in done if isinstance(one, BaseException) and not isinstance(one, ConflictError)]
         assert [one for one in strange if not isinstance(one, datasets.ExampleNotFoundError)] == []
-        for run in runs:
+        for run in both_runs:
             await check_invariant(board, run)
+
+
+# --- what must not be forgotten
+
+
+async def delete_run(board: Board, run: str) -> None:
+    async with board.room.database.transaction() as tx:
+        await runs.delete_run(tx, board.room.organization_id, run, user_id=board.who.user_id, key_id=board.who.key_id)
+
+
+async def test_a_run_whose_miss_an_example_stands_for_is_not_deleted(board: Board):
+    run = await board.miss()
+    await board.end(await board.read(run), "1.1.0")
+    await board.clear(run)
+    with pytest.raises(runs.RunUnderReviewError):
+        await delete_run(board, run)
+    await board.delete("miss")
+    await delete_run(board, run)
+
+
+async def test_retention_keeps_what_an_example_stands_for(board: Board, tmp_path: Path):
+    kept, right, plain = await board.miss(), await board.run(), await board.run()
+    await board.end(await board.read(kept), "1.1.0")
+    await board.say(right, rating="pass")
+    await board.promote(right, name="right")
+    async with board.room.database.transaction() as tx:
+        await tx.execute("UPDATE automations SET retention_days = 1 WHERE id = $1", board.automation_id)
+        sql = """UPDATE runs SET created_at = created_at - interval '3 days',
+                                 completed_at = completed_at - interval '3 days' WHERE id = ANY($1)"""
+        await tx.execute(sql, [kept, right, plain])
+    await runs.delete_expired(board.room.database, files.Blobs.open(None, tmp_path))
+    async with board.room.database.transaction() as tx:
+        left = await tx.fetch("SELECT id FROM runs WHERE id = ANY($1)", [kept, right, plain])
+    assert [row["id"] for row in left] == [kept]

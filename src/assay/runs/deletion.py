@@ -17,7 +17,7 @@ async def delete_run(
     Raises:
         RunNotFoundError: the organization has no such run.
         RunNotFinishedError: it is still in flight.
-        RunUnderReviewError: its review is open.
+        RunUnderReviewError: its review is open, or an example stands for its miss.
     """
     detail = await store.get(tx, organization_id, run_id)
     if detail is None:

@@ -35,10 +35,10 @@ class IdempotencyConflictError(ConflictError):
 
 
 class RunUnderReviewError(ConflictError):
-    """The run's review is open: it stays until the miss is dealt with."""
+    """The run's review is open, or an example of the dataset stands for its miss."""
 
     code = "run_under_review"
-    hint = "Resolve the review first, or ignore it with a reason."
+    hint = "Resolve the review first, or ignore it with a reason; then delete the example that it was promoted to."
 
 
 class RunNotFinishedError(ConflictError):

@@ -99,12 +99,19 @@ ON CONFLICT (organization_id, key) DO UPDATE
 RETURNING run_id
 """
 
-_EXPIRED = """
+# A miss that became an example would come back unnoticed without its record.
+_STANDS_FOR_IT = """
+SELECT FROM feedback JOIN examples ON examples.id = feedback.promoted_example_id AND examples.deleted_at IS NULL
+WHERE feedback.run_id = runs.id AND feedback.rating IS DISTINCT FROM 'pass' AND feedback.status IS NOT NULL
+"""
+
+_EXPIRED = f"""
 SELECT runs.id, runs.organization_id FROM runs
 JOIN automations ON automations.id = runs.automation_id
 WHERE automations.retention_days IS NOT NULL
   AND runs.organization_id = automations.organization_id AND runs.outcome IS NOT NULL
   AND runs.review_status IS DISTINCT FROM 'open'                        -- a miss stays until it is dealt with
+  AND NOT (runs.promoted_example_name IS NOT NULL AND EXISTS ({_STANDS_FOR_IT}))
   AND runs.created_at < now() - make_interval(days => automations.retention_days)  -- an index knows this one
   AND runs.completed_at < now() - make_interval(days => automations.retention_days)
 LIMIT $1
@@ -268,8 +275,12 @@ async def expired(tx: db.Transaction, limit: int) -> Sequence[tuple[str, str]]:
 
 
 async def is_under_review(tx: db.Transaction, organization_id: str, run_id: str) -> bool:
-    """Tell whether a run's review is open; it cannot be opened until the transaction ends."""
-    sql = "SELECT review_status = 'open' FROM runs WHERE id = $1 AND organization_id = $2 FOR UPDATE"
+    """Tell whether a run's review is open, or an example stands for its miss; it stays so in this transaction."""
+    sql = "SELECT id FROM runs WHERE id = $1 AND organization_id = $2 FOR UPDATE"
+    await tx.fetch_one(sql, run_id, organization_id)
+    # Only now is it known that nobody writes it meanwhile.
+    sql = f"""SELECT review_status IS NOT DISTINCT FROM 'open' OR EXISTS ({_STANDS_FOR_IT})
+              FROM runs WHERE id = $1 AND organization_id = $2"""
     return bool(await tx.fetch_value(sql, run_id, organization_id))
 
 
