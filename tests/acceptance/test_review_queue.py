@@ -161,8 +161,26 @@ def test_whoever_only_reviews_sees_no_lists_and_nothing_that_was_never_queued(
     for path in ("/runs", "/automations", f"/automations/{automation}/examples", f"/runs/{runs[0]}/steps", "/audit"):
         envelope(reviewer.get(path), 403, "insufficient_scope")
     envelope(reviewer.post("/review-queue", json={"runIds": list(runs)}), 403, "insufficient_scope")
-    tags = reviewer.get(f"/automations/{automation}/failure-tags")
-    assert tags.status_code == 200
+    http.post("/review-queue", json={"runIds": list(runs)})
+    assert reviewer.get(f"/runs/{runs[0]}", params={"expand": "input,usage"}).status_code == 200
+    envelope(reviewer.get(f"/runs/{runs[0]}", params={"expand": "execution"}), 403, "insufficient_scope")
+    assert reviewer.get(f"/automations/{automation}/failure-tags").status_code == 200
+
+
+def test_runs_are_found_by_the_filters_of_their_list(
+    assay: Command, http: httpx.Client, automation: str, runs: Sequence[str]
+):
+    query = {"source": automation, "ids": ",".join(runs), "noFeedback": "true"}
+    counted = http.post("/review-queue", params=query, json={"dryRun": True}).json()
+    assert (counted["matched"], counted["added"], counted["more"]) == (3, 3, False)
+    http.put(f"/runs/{runs[0]}/feedback", json={"rating": "pass"})
+    assert http.post("/review-queue", params=query).json()["added"] == 2
+    assert http.post("/review-queue", params=query).json()["alreadyWaiting"] == 2
+    found = assay(f"review add --automation invoices --filter ids={runs[0]} --reported --json", owner=True).json
+    assert (found["matched"], found["added"]) == (1, 1)
+    envelope(http.post("/review-queue", params={"nonsense": 1}), 400, "unknown_parameter")
+    envelope(http.post("/review-queue", params=query, json={"runIds": list(runs)}), 400)
+    assert assay("review add", owner=True).code == 2
 
 
 def test_bad_requests_are_told_by_field(http: httpx.Client, reviewer: httpx.Client, runs: Sequence[str]):
@@ -221,6 +239,21 @@ def test_a_reviewer_works_on_the_command_line(assay: Command, http: httpx.Client
     stats = assay("review stats --json").json
     assert [one["done"] for one in stats["reviewers"]] == [2]
     assert "waiting" in assay("review stats", owner=True).out
+
+
+def test_figures_of_agreement_are_shown_by_pair(
+    served: Served, assay: Command, http: httpx.Client, reviewer: httpx.Client, runs: Sequence[str]
+):
+    http.post("/review-queue", json={"runIds": list(runs), "doubleReview": True})
+    for run in runs:
+        assert reviewer.put(f"/runs/{run}/feedback", json={"rating": "pass"}).status_code == 200
+        assert http.put(f"/runs/{run}/feedback", json={"rating": "pass"}).status_code == 200
+    agreement = http.get("/review-queue/stats").json()["agreement"]
+    assert (agreement["runs"], agreement["agreed"], agreement["kappa"]) == (3, 3, None)
+    assert "owner@localhost" in {one["email"] for one in agreement["pairs"][0]["reviewers"]}
+    lines = assay("review stats", owner=True).out.splitlines()
+    assert "agreed\t3 of 3 judged by two" in lines
+    assert [line for line in lines if "owner@localhost" in line and line.endswith("3 of 3 judged by two\t")]
 
 
 def test_at_a_terminal_the_verdict_is_asked_for(

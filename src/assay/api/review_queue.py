@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from assay import access, automations, db, reviews
-from assay.api import parameters
-from assay.api.bodies import checked, read_json
+from assay.api import parameters, run_filters
+from assay.api.bodies import checked, described, read_json
 from assay.api.callers import Authorized, Here
 from assay.api.errors import JsonResponse
 from assay.clock import iso
@@ -126,21 +126,36 @@ async def get_item(item_id: str, caller: Authorized, server: Here) -> Response:
         return JsonResponse(_item(await reviews.get_item(tx, caller, item_id), caller))
 
 
-@router.post("/review-queue")
+@router.post("/review-queue", openapi_extra=described(AddBody))
 async def add(request: Request, caller: Authorized, server: Here) -> Response:
-    """Put runs into the queue, named by `runIds`; a second call adds nothing. Answers with counts that add up."""
-    body = checked(AddBody, await read_json(request, server.settings.max_json_bytes))
-    if body.run_ids is None:
-        message = "Name the runs as `runIds`."
+    """Put runs into the queue, named by `runIds` or found by the filters of `/runs`; a second call adds nothing.
+
+    Answers with counts that add up; runs that filters find and that have not ended are left out.
+    """
+    parameters.only(request, run_filters.NAMES)
+    body = checked(AddBody, await read_json(request, server.settings.max_json_bytes, empty={}))
+    if (body.run_ids is None) == (not request.query_params):
+        message = "Name the runs, as `runIds` or by filters: one of the two."
         raise InvalidValueError(message, field="runIds")
     async with server.database.transaction() as tx:
-        added = await reviews.add_runs(
-            tx, caller, body.run_ids, reason=body.reason, double=body.double_review, dry_run=body.dry_run
-        )
+        if body.run_ids is not None:
+            added = await reviews.add_runs(
+                tx, caller, body.run_ids, reason=body.reason, double=body.double_review, dry_run=body.dry_run
+            )
+        else:
+            added = await reviews.add_matching(
+                tx,
+                caller,
+                await run_filters.read(tx, caller, request),
+                reason=body.reason,
+                timeout_seconds=server.settings.list_timeout_seconds,
+                double=body.double_review,
+                dry_run=body.dry_run,
+            )
     return JsonResponse(_added(added, dry_run=body.dry_run))
 
 
-@router.post("/review-queue/claim")
+@router.post("/review-queue/claim", openapi_extra=described(ClaimBody))
 async def claim(request: Request, caller: Authorized, server: Here) -> Response:
     """Claim the next item, or the one that is named; `item` is null where nothing is open to you.
 
@@ -156,7 +171,7 @@ async def claim(request: Request, caller: Authorized, server: Here) -> Response:
     return JsonResponse({"item": item and _item(item, caller)})
 
 
-@router.post("/review-queue/{item_id}/renew")
+@router.post("/review-queue/{item_id}/renew", openapi_extra=described(LeaseBody))
 async def renew(request: Request, item_id: str, caller: Authorized, server: Here) -> Response:
     """Keep an item for longer; 409 `claim_lost` if the lease was over and somebody else has it."""
     body = checked(LeaseBody, await read_json(request, server.settings.max_json_bytes, empty={}))
@@ -164,7 +179,7 @@ async def renew(request: Request, item_id: str, caller: Authorized, server: Here
         return JsonResponse(_item(await reviews.renew(tx, caller, item_id, duration=body.duration), caller))
 
 
-@router.post("/review-queue/{item_id}/release")
+@router.post("/review-queue/{item_id}/release", openapi_extra=described(ReasonBody))
 async def release(request: Request, item_id: str, caller: Authorized, server: Here) -> Response:
     """Give an item back, open to everybody at once. Safe to repeat."""
     body = checked(ReasonBody, await read_json(request, server.settings.max_json_bytes, empty={}))
@@ -172,7 +187,7 @@ async def release(request: Request, item_id: str, caller: Authorized, server: He
         return JsonResponse(_item(await reviews.release(tx, caller, item_id, reason=body.reason), caller))
 
 
-@router.post("/review-queue/{item_id}/skip")
+@router.post("/review-queue/{item_id}/skip", openapi_extra=described(ReasonBody))
 async def skip(request: Request, item_id: str, caller: Authorized, server: Here) -> Response:
     """Give an item back and let it come last for you; others get it in its turn. Needs a `reason`."""
     body = checked(ReasonBody, await read_json(request, server.settings.max_json_bytes, empty={}))

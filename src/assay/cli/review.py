@@ -274,6 +274,10 @@ def stats(
             ],
         )
 
+    pairs = items(found.get("agreement") or {}, "pairs")
+    if pairs:
+        output.print_rows(("reviewers", "agreed", "kappa"), [_pair_row(pair) for pair in pairs])
+
 
 def _own_or_next(client: Client, automation: str | None, lease: int | None) -> Json | None:
     own = client.review_queue.list({"mine": True, "automation": automation, "limit": 1})["items"]
@@ -384,15 +388,26 @@ def _row(item: Json) -> Sequence[output.Value]:
 def _agreement_fields(agreement: Json | None) -> dict[str, output.Value]:
     if agreement is None or not agreement["runs"]:
         return {}
-    agreed = f"{agreement['agreed']} of {agreement['runs']} judged by two"
-    if agreement["unknown"] == "too_few":
-        kappa = "too few to tell"
-    elif agreement["unknown"] == "one_label":
-        kappa = "nobody ever said anything else"
-    else:
-        interval = agreement["interval"]
-        kappa = f"{agreement['kappa']:.2f} ({interval['lower']:.2f} to {interval['upper']:.2f})"
-    return {"agreed": agreed, "kappa": output.Cell(agreement["kappa"], kappa)}
+    return {"agreed": _agreed(agreement), "kappa": _kappa_cell(agreement)}
+
+
+def _pair_row(pair: Json) -> Sequence[output.Value]:
+    names = " and ".join(one["email"] or one["userId"] for one in pair["reviewers"])
+    return (names, _agreed(pair), _kappa_cell(pair))
+
+
+def _agreed(agreement: Json) -> str:
+    return f"{agreement['agreed']} of {agreement['runs']} judged by two"
+
+
+def _kappa_cell(agreement: Json) -> output.Value:
+    unknown = {"too_few": "too few to tell", "one_label": "nobody ever said anything else"}
+    if agreement["unknown"] is not None:
+        return output.Cell(None, unknown[agreement["unknown"]])
+    interval = agreement["interval"]
+    return output.Cell(
+        agreement["kappa"], f"{agreement['kappa']:.2f} ({interval['lower']:.2f} to {interval['upper']:.2f})"
+    )
 
 
 def _seconds_cell(seconds: float | None) -> output.Value:
