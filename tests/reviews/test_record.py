@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from tests.reviews.review_room import ReviewRoom
 
-from assay import access, db, reviews
+from assay import access, db, reviews, runs
 
 
 @pytest.fixture
@@ -127,6 +127,13 @@ async def test_history_cannot_be_changed(room: ReviewRoom, who: access.Caller, r
         with pytest.raises(asyncpg.PostgresError):
             async with room.database.transaction() as tx:
                 await tx.execute(statement, run)
+
+
+async def test_history_goes_with_its_run(room: ReviewRoom, who: access.Caller, run: str):
+    await _say(room, who, run, rating="fail", expected={"name": "somebody's own"})
+    async with room.database.transaction() as tx:
+        await runs.delete_run(tx, room.organization_id, run, user_id=who.user_id, key_id=who.key_id)
+        assert await tx.fetch_value("SELECT count(*) FROM feedback_history WHERE run_id = $1", run) == 0
 
 
 async def test_what_is_large_is_remembered_by_its_hash(room: ReviewRoom, who: access.Caller, run: str):

@@ -146,6 +146,8 @@ WITH gone AS (
     SELECT sha256 FROM feedback_files WHERE run_id IN (SELECT id FROM gone)  -- as they were: the next takes them along
 ), reviewed AS (
     DELETE FROM feedback WHERE run_id IN (SELECT id FROM gone)
+), said AS (
+    DELETE FROM feedback_history WHERE run_id IN (SELECT id FROM gone)
 )
 SELECT gone.id, (SELECT array_agg(sha256) FROM (SELECT sha256 FROM artifacts UNION SELECT sha256 FROM corrected)
     AS freed (sha256)) AS hashes
@@ -286,6 +288,7 @@ async def is_under_review(tx: db.Transaction, organization_id: str, run_id: str)
 
 async def delete(tx: db.Transaction, organization_id: str, run_id: str) -> Sequence[str] | None:
     """Remove a run and all its rows; return the hashes its artifacts had, None if there is no such run."""
+    await tx.fetch("SELECT set_config('assay.erasing', 'on', true)")  # history goes with its run, and only so
     row = await tx.fetch_one(_DELETE, run_id, organization_id)
     return None if row is None else row["hashes"] or []
 
