@@ -175,8 +175,11 @@ async def test_a_verdict_closes_the_slot_with_or_without_a_claim_and_can_be_take
     assert await room.claim(first, automation_id=automation)
     await room.judge(second, run, "fail")
     done = await room.item_of(first, run)
-    assert (done.state, done.verdicts, len(done.leases)) == ("done", 1, 1)
+    assert (done.state, done.verdicts, done.leases) == ("done", 1, [])
     assert done.done_at is not None
+    async with room.database.transaction() as tx:
+        stats = await reviews.queue_stats(tx, room.caller("anybody", "full_access"), automation)
+    assert [(one.reviewer, one.done, one.open) for one in stats.reviewers] == [(second.user_id, 1, 0)]
     async with room.database.transaction() as tx:
         await reviews.clear(tx, second, run)
     waiting = await room.item_of(first, run)

@@ -28,8 +28,8 @@ class Lease:
 class QueueItem:
     """A run's place in the queue, as one reviewer sees it.
 
-    `verdicts` of its `slots` are in. `leases` are those that hold, his own too; `judged` tells whether he has given
-    his verdict, and `skipped_because` why he put it off.
+    `verdicts` of its `slots` are in. `leases` are those that hold, his own too, none once it is done; `judged` tells
+    whether he has given his verdict, and `skipped_because` why he put it off.
     """
 
     id: str

@@ -101,9 +101,10 @@ LEFT JOIN review_skips skip ON skip.item_id = item.id AND skip.reviewer = $2
 
 _LEASES = """
 SELECT claim.item_id, claim.reviewer, person.email, claim.claimed_at, claim.expires_at
-FROM review_claims claim LEFT JOIN users person ON person.id = claim.reviewer
+FROM review_claims claim JOIN review_items item ON item.id = claim.item_id
+LEFT JOIN users person ON person.id = claim.reviewer
 WHERE claim.organization_id = $1 AND claim.item_id = ANY($2) AND claim.verdict_at IS NULL
-  AND claim.expires_at > clock_timestamp()
+  AND claim.expires_at > clock_timestamp() AND item.state <> 'done'
 ORDER BY claim.claimed_at
 """
 
@@ -155,7 +156,8 @@ WITH done AS (
 ), holding AS (
     SELECT claim.reviewer, count(*) AS open
     FROM review_claims claim JOIN review_items item ON item.id = claim.item_id
-    WHERE claim.organization_id = $1 AND claim.verdict_at IS NULL AND claim.expires_at > clock_timestamp(){automation}
+    WHERE claim.organization_id = $1 AND claim.verdict_at IS NULL AND claim.expires_at > clock_timestamp()
+      AND item.state <> 'done'{automation}
     GROUP BY claim.reviewer
 )
 SELECT reviewer, person.email, coalesce(done, 0) AS done, coalesce(open, 0) AS open, median_seconds
