@@ -440,9 +440,14 @@ def _reviews(filters: RunFilters) -> list[ColumnElement[bool]]:
         found.append(_c.sample_rank < filters.sample_rate)
         if filters.sample_rate <= _SMALL_SAMPLE:
             found.append(_c.sample_rank < literal_column(str(_SMALL_SAMPLE)))
+    if filters.has_example:
+        # No other run is of an example, and the index by mode is in order of time.
+        found.append(_c.mode == "eval")
     if filters.promoted_example_names:
         found.append(_among(_c.promoted_example_name, filters.promoted_example_names))
     for target, after, before in _review_times(filters):
+        if after is not None or before is not None:
+            found.append(_c.review_created_at.is_not(None))
         if after is not None:
             found.append(target >= after)
         if before is not None:
