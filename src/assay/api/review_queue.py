@@ -18,6 +18,7 @@ from assay.errors import InvalidValueError
 
 router = APIRouter(tags=["review queue"])
 
+_FILTERS = run_filters.NAMES
 _STATES = ("open", "disagreement")
 _REASONS = ("random", "stratum", "minimum", "picked", "reported")
 
@@ -132,7 +133,7 @@ async def add(request: Request, caller: Authorized, server: Here) -> Response:
 
     Answers with counts that add up; runs that filters find and that have not ended are left out.
     """
-    parameters.only(request, run_filters.NAMES)
+    parameters.only(request, _FILTERS)
     body = checked(AddBody, await read_json(request, server.settings.max_json_bytes, empty={}))
     if (body.run_ids is None) == (not request.query_params):
         message = "Name the runs, as `runIds` or by filters: one of the two."
