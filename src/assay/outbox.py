@@ -4,11 +4,14 @@ Runs tell of themselves in their own statements (engine/queries.sql, runs/store.
 becomes of a written event, the database decides (migration 0009) and `webhooks` does.
 """
 
+import contextlib
 from collections.abc import Mapping
 from typing import Literal, get_args
 
 from assay import jsontext
-from assay.db import Transaction
+from assay.db import Database, DatabaseUnavailableError, Transaction
+
+CHANNEL = "assay_webhooks"
 
 Event = Literal[
     "run.created",
@@ -45,7 +48,20 @@ async def emit(
     `payload` is the event's `data`, as the wire writes it: ids and a summary, never documents or outputs. A second
     call tells it a second time.
     """
-    await tx.execute(_EMIT, organization_id, automation_id, event_type, jsontext.dump(payload))
+    if await tx.execute(_EMIT, organization_id, automation_id, event_type, jsontext.dump(payload)):
+        wake_after_commit(tx)
+
+
+def wake_after_commit(tx: Transaction) -> None:
+    """Let what was written be sent as soon as it stands; who is not woken finds it within a second or two."""
+    tx.notify_after_commit(CHANNEL, "")
+
+
+async def wake(database: Database) -> None:
+    """The same for what stands already. Notifying inside would let such commits wait for each other (ADR 10)."""
+    with contextlib.suppress(DatabaseUnavailableError):
+        async with database.single_statement() as tx:
+            await tx.execute("SELECT pg_notify($1, '')", CHANNEL)
 
 
 def is_known(wanted: str) -> bool:

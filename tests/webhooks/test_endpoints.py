@@ -102,12 +102,12 @@ async def test_changes_are_in_the_audit_and_what_changes_nothing_is_not(organiza
         await webhooks.change(tx, organization.caller, endpoint.id, webhooks.Wanted(endpoint.url, enabled=False))
         await webhooks.rotate(tx, organization.caller, endpoint.id, 0, secret=SECRET)
         await webhooks.remove(tx, organization.caller, endpoint.id)
-        rows = await tx.fetch(
-            "SELECT action, detail::text FROM audit_entries WHERE target = $1 ORDER BY id", endpoint.id
-        )
+        rows = await tx.fetch("SELECT action, detail::text FROM audit_entries WHERE target = $1", endpoint.id)
         with pytest.raises(NotFoundError):
             await webhooks.remove(tx, organization.caller, endpoint.id)
-    assert [row["action"].removeprefix("webhook.") for row in rows] == ["added", "changed", "secret_rotated", "removed"]
+    done = {row["action"].removeprefix("webhook.") for row in rows}
+    assert done == {"added", "changed", "secret_rotated", "removed"}
+    assert len(rows) == 4
     assert not any("hush" in row["detail"] or "secret-path" in row["detail"] for row in rows)
 
 

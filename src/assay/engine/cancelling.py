@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from assay import outbox
 from assay.db import Transaction
 from assay.engine.model import RunStatus
 from assay.engine.statements import SQL
@@ -23,6 +24,8 @@ async def request_cancel(tx: Transaction, organization_id: str, run_id: str) -> 
     row = await tx.fetch_one(SQL["request_cancel"], run_id, organization_id)
     if row is None:
         return None
+    if row["told"]:
+        outbox.wake_after_commit(tx)
     return CancelAnswer(RunStatus(row["was_status"]), RunStatus(row["status"]))
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from assay import jsontext
+from assay import jsontext, outbox
 from assay.db import Database, DatabaseUnavailableError, Row
 from assay.engine.model import (
     Attachment,
@@ -88,7 +88,9 @@ class Journal:
             await self._persist("suspend", None)
             return
         async with self._writing:
-            await self._persist("finish", outcome.attachment, _steps_json(self._rows), *_ending(outcome))
+            row = await self._persist("finish", outcome.attachment, _steps_json(self._rows), *_ending(outcome))
+        if row["told"]:
+            await outbox.wake(self._database)
 
     async def _commit(self, rows: list[StepRecord], attachment: Attachment | None) -> None:
         row = await self._persist("checkpoint", attachment, _steps_json(rows))

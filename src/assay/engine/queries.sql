@@ -94,8 +94,9 @@ WITH fence AS (
         version_label, mode, trigger_type, created_at, $4, completed_at, 'running', $9::json->>'code')
     FROM fence
     WHERE parent_run_id IS NULL AND batch_id IS NULL AND event_heard(organization_id, automation_id, 'run.status_changed')
+    RETURNING id
 )
-SELECT id, CASE WHEN awaited THEN pg_notify('assay_run_finished', id) END FROM fence;
+SELECT id, (SELECT count(*) FROM told) AS told, CASE WHEN awaited THEN pg_notify('assay_run_finished', id) END FROM fence;
 
 -- name: tell_progress
 -- Runs of these batches ended.
@@ -137,10 +138,12 @@ WITH before AS (
     FROM before JOIN changed USING (id)
     WHERE changed.status = 'cancelled' AND parent_run_id IS NULL AND batch_id IS NULL
       AND event_heard(before.organization_id, automation_id, 'run.status_changed')
+    RETURNING id
 ), dequeued AS (
     DELETE FROM pgqueuer WHERE dedupe_key = (SELECT id FROM changed WHERE status = 'cancelled') AND status = 'queued'
 )
 SELECT before.status AS was_status, coalesce(changed.status, before.status) AS status,
+       (SELECT count(*) FROM told) AS told,
        CASE WHEN changed.status = 'cancelled' AND changed.awaited THEN pg_notify('assay_run_finished', before.id)
             WHEN changed.status <> 'cancelled' THEN pg_notify('assay_run_cancel', before.id) END,
        CASE WHEN changed.status = 'cancelled' AND changed.batch_id IS NOT NULL

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from datetime import datetime, timedelta
 
-from assay import access, clock, db, engine, jsontext
+from assay import access, clock, db, engine, jsontext, outbox
 from assay.outgoing import Outgoing, OutgoingError
 from assay.sealing import SealBrokenError
 from assay.webhooks import signing, store
@@ -43,12 +43,14 @@ class Deliverer:
 
     async def run(self) -> None:
         """Go on until cancelled, through every loss of the database; what is being sent then has some seconds."""
-        listener = engine.Listener(self._database.dsn, {"assay_webhooks": lambda _: self._woken.set()}, self._look)
+        listener = engine.Listener(self._database.dsn, {outbox.CHANNEL: lambda _: self._woken.set()}, self._look)
         listening = asyncio.create_task(listener.run())
         try:
             while True:
+                # Python 3.11's wait_for may swallow a cancellation that comes together with what it waits for.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), timeout=self._patience.look_again_seconds)
+                    async with asyncio.timeout(self._patience.look_again_seconds):
+                        await self._woken.wait()
                 self._woken.clear()
                 try:
                     await self._send_due()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from assay import db
+from assay import db, outbox
 from assay.webhooks.model import Attempt, Claimed, Delivery, Endpoint, Outcome, State
 
 _ENDPOINT = (
@@ -32,14 +32,6 @@ FROM webhook_deliveries delivery JOIN webhook_events event ON event.id = deliver
 WHERE delivery.organization_id = $1 AND delivery.endpoint_id = $2
 """
 
-_PAGE = f"""{_DELIVERIES}
-  AND ($3::text IS NULL OR delivery.state = $3)
-  AND ($4::text IS NULL OR (delivery.created_at, delivery.id) < (
-      SELECT last.created_at, last.id FROM webhook_deliveries last
-      WHERE last.organization_id = $1 AND last.endpoint_id = $2 AND last.id = $4))
-ORDER BY delivery.created_at DESC, delivery.id DESC LIMIT $5
-"""
-
 _ATTEMPTS = """
 SELECT number, started_at, duration_ms, status, error FROM webhook_attempts
 WHERE organization_id = $1 AND delivery_id = $2 ORDER BY number
@@ -54,7 +46,6 @@ _REDELIVER = """
 UPDATE webhook_deliveries
 SET state = 'pending', tries = 0, delivered_at = NULL, next_attempt_at = clock_timestamp()
 WHERE organization_id = $1 AND endpoint_id = $2 AND id = $3
-RETURNING pg_notify('assay_webhooks', '')
 """
 
 _TEST = """
@@ -180,6 +171,7 @@ async def add_test(tx: db.Transaction, endpoint: Endpoint, event_id: str, event_
     await tx.execute(
         _TEST, event_id, endpoint.organization_id, endpoint.automation_id, endpoint.id, event_type, payload
     )
+    outbox.wake_after_commit(tx)
     sql = "SELECT id FROM webhook_deliveries WHERE organization_id = $1 AND event_id = $2"
     return await tx.fetch_value(sql, endpoint.organization_id, event_id)
 
@@ -188,8 +180,20 @@ async def list_deliveries(
     tx: db.Transaction, endpoint: Endpoint, *, state: State | None, after: str | None, limit: int
 ) -> list[Delivery]:
     """Return up to `limit` deliveries to an endpoint, newest first, that are older than the one with the id `after`."""
-    rows = await tx.fetch(_PAGE, endpoint.organization_id, endpoint.id, state, after, limit)
-    return [Delivery(**row) for row in rows]
+    sql = _DELIVERIES
+    arguments: list[object] = [endpoint.organization_id, endpoint.id]
+    if state is not None:
+        arguments.append(state)
+        sql += f" AND delivery.state = ${len(arguments)}"
+    if after is not None:
+        # Values of the row before, not a subquery: an index can go on from there.
+        last = await get_delivery(tx, endpoint, after)
+        if last is None:
+            return []
+        arguments += [last.created_at, last.id]
+        sql += f" AND (delivery.created_at, delivery.id) < (${len(arguments) - 1}, ${len(arguments)})"
+    sql += f" ORDER BY delivery.created_at DESC, delivery.id DESC LIMIT {limit:d}"
+    return [Delivery(**row) for row in await tx.fetch(sql, *arguments)]
 
 
 async def get_delivery(tx: db.Transaction, endpoint: Endpoint, delivery_id: str) -> Delivery | None:
@@ -211,6 +215,7 @@ async def payload_of(tx: db.Transaction, organization_id: str, delivery_id: str)
 async def redeliver(tx: db.Transaction, endpoint: Endpoint, delivery_id: str) -> None:
     """Let a delivery begin anew, now, whatever came of it."""
     await tx.execute(_REDELIVER, endpoint.organization_id, endpoint.id, delivery_id)
+    outbox.wake_after_commit(tx)
 
 
 async def claim(tx: db.Transaction, busy: Sequence[str], most: int, lease: timedelta) -> list[Claimed]:

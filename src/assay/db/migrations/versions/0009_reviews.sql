@@ -53,7 +53,8 @@ CREATE INDEX runs_sampled ON runs (organization_id, automation_id, review_state,
 CREATE INDEX runs_reviewed ON runs (organization_id, automation_id, created_at DESC, id DESC, review_standing,
         review_state)
     INCLUDE (review_has_expected_json, review_has_expected_files, review_has_corrections,
-        review_created_at, review_updated_at, review_resolved_at, promoted_example_name, outcome, mode, in_experiment)
+        review_created_at, review_updated_at, review_resolved_at, promoted_example_name, outcome, mode, in_experiment,
+        trigger_type, started_by, version_label, completed_at, sampled, sample_rank)
     WHERE review_created_at IS NOT NULL;
 CREATE INDEX runs_by_standing ON runs (organization_id, automation_id, review_standing, created_at DESC, id DESC)
     INCLUDE (outcome, mode, in_experiment) WHERE review_created_at IS NOT NULL;
@@ -64,7 +65,8 @@ CREATE INDEX runs_by_review_update ON runs (organization_id, automation_id, revi
 CREATE INDEX runs_by_review_resolution ON runs (organization_id, automation_id, review_resolved_at)
     INCLUDE (created_at, id, outcome, in_experiment) WHERE review_resolved_at IS NOT NULL;
 CREATE INDEX runs_corrected ON runs (organization_id, automation_id, created_at DESC, id DESC)
-    INCLUDE (review_has_expected_json, review_has_expected_files, review_has_corrections, outcome, mode, in_experiment)
+    INCLUDE (review_has_expected_json, review_has_expected_files, review_has_corrections, review_created_at,
+        review_standing, review_state, outcome, mode, in_experiment, trigger_type, started_by, version_label)
     WHERE review_has_expected_json OR review_has_expected_files OR review_has_corrections;
 CREATE INDEX runs_promoted ON runs (organization_id, automation_id, created_at DESC, id DESC)
     INCLUDE (promoted_example_name, outcome, mode, in_experiment) WHERE promoted_example_name IS NOT NULL;
