@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field, JsonValue
 from starlette.responses import Response
 
-from assay import automations, reviews
+from assay import automations, monitoring, reviews
 from assay.api import parameters
 from assay.api.bodies import read_json
 from assay.api.callers import Authorized, Here
@@ -53,7 +53,9 @@ async def get_advice(request: Request, automation_id: str, caller: Authorized, s
     shadow = "shadow" in parameters.values(request, "mode", {"live", "shadow"})
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, caller.organization_id, automation_id)
-        advice = await reviews.advise(tx, caller.organization_id, automation.id, mode="shadow" if shadow else "live")
+        drift = None if shadow else await monitoring.watch_inputs(tx, caller.organization_id, automation.id)
+        mode = "shadow" if shadow else "live"
+        advice = await reviews.advise(tx, caller.organization_id, automation.id, mode=mode, drift=drift)
     return JsonResponse(_advice(automation.id, advice))
 
 
