@@ -91,8 +91,11 @@ async def open_server(settings: Settings) -> AsyncGenerator[api.Server]:
         waiting_room = engine.WaitingRoom(database)
         # Here models are only tried out, by somebody who wants to know at once.
         models = _open_models(settings, database, providers.Patience(attempts=1))
+        # Pages of documents are shown; none is read here.
+        parser = documents.Parser(native_children=settings.parse_children, ocr_children=0)
         async with _beside(waiting_room.run), contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(models.close)
+            stack.push_async_callback(parser.close)
             yield api.Server(
                 settings=settings,
                 database=database,
@@ -100,6 +103,7 @@ async def open_server(settings: Settings) -> AsyncGenerator[api.Server]:
                 waiting_room=waiting_room,
                 limiter=access.RateLimiter(settings.rate_limit_per_minute),
                 models=models,
+                parser=parser,
             )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from assay import access, db, engine, files, providers
+from assay import access, db, documents, engine, files, providers
 from assay.settings import Settings
 
 
@@ -16,3 +16,4 @@ class Server:
     waiting_room: engine.WaitingRoom
     limiter: access.RateLimiter
     models: providers.Models
+    parser: documents.Parser

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from assay.dashboard import assets, automations, home, live, signing_in
+from assay.dashboard import assets, automations, document_pages, home, live, signing_in
 from assay.dashboard.error_page import ErrorPage
 from assay.dashboard.rendering import render
 from assay.errors import AssayError, ErrorKind
@@ -20,12 +20,20 @@ STATUS = {
     ErrorKind.FORBIDDEN: 403,
     ErrorKind.NOT_FOUND: 404,
     ErrorKind.CONFLICT: 409,
+    ErrorKind.STALE: 412,
     ErrorKind.TOO_LARGE: 413,
     ErrorKind.RATE_LIMITED: 429,
     ErrorKind.UNAVAILABLE: 503,
 }
 
-ROUTERS = (assets.router, signing_in.router, live.router, home.router, automations.router)
+ROUTERS = (
+    assets.router,
+    signing_in.router,
+    live.router,
+    home.router,
+    automations.router,
+    document_pages.router,
+)
 
 
 def create_app(server: Callable[[], Server]) -> FastAPI:

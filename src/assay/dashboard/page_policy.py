@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 
-from assay.access import Scope
+from assay import access
 
-PAGE_POLICY: Mapping[tuple[str, str], Scope | None] = {
+_SEES_RUN: access.Needed = ("runs:read", "reviews:write")
+"""Whoever may only review is let in, too; `visitors.signed_in` sees to it that the run is one of theirs."""
+
+PAGE_POLICY: Mapping[tuple[str, str], access.Needed] = {
     ("GET", "/"): None,
     ("POST", "/sign-out"): None,
     ("GET", "/account"): None,
@@ -12,12 +15,16 @@ PAGE_POLICY: Mapping[tuple[str, str], Scope | None] = {
     ("POST", "/account/sessions/{session_id}/end"): None,
     ("GET", "/live"): None,
     ("GET", "/automations"): "automations:read",
+    ("GET", "/runs/{run_id}/files/{path:path}"): _SEES_RUN,
+    ("GET", "/runs/{run_id}/zip"): _SEES_RUN,
+    ("GET", "/runs/{run_id}/pages/{page}/{path:path}"): _SEES_RUN,
+    ("GET", "/runs/{run_id}/document/{path:path}"): _SEES_RUN,
 }
-"""Method and path -> the scope it needs; None: whoever is signed in."""
+"""Method and path -> the scope it needs, or several of which one is enough; None: whoever is signed in."""
 
 
-def scope_of_page(method: str, path: str) -> Scope | None:
-    """Return the scope that a page needs, None where being signed in is enough.
+def scope_of_page(method: str, path: str) -> access.Needed:
+    """Return what a page needs, None where being signed in is enough.
 
     Raises:
         KeyError: nobody has placed this page in the table.
