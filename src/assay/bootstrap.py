@@ -20,6 +20,7 @@ from assay import (
     engine,
     experiments,
     files,
+    monitoring,
     providers,
     reviews,
     rollouts,
@@ -139,7 +140,7 @@ async def open_worker(settings: Settings) -> AsyncGenerator[engine.Worker]:
         finally:
             conducting.cancel()
             delivering.cancel()
-            await asyncio.wait([delivering])  # what is being sent may arrive
+            await asyncio.wait([delivering], timeout=10)  # what is being sent may arrive
             sampling.cancel()
             await models.close()
             await scripts.close()
@@ -217,7 +218,7 @@ def _chores(database: db.Database, blobs: files.Blobs) -> dict[str, tuple[str, e
             log.info("Queued %d runs for review, of days on which too few were drawn.", added)
 
     async def move_sampling_rates() -> None:
-        await reviews.move_rates(database)
+        await reviews.move_rates(database, monitoring.watch_inputs)
 
     async def forget_webhook_events() -> None:
         await webhooks.forget_old_events(database)
@@ -229,6 +230,20 @@ def _chores(database: db.Database, blobs: files.Blobs) -> dict[str, tuple[str, e
         "forget_webhook_events": ("47 * * * *", forget_webhook_events),
         "top_up_samples": ("41 * * * *", top_up_samples),
         "move_sampling_rates": ("*/15 * * * *", move_sampling_rates),
+        **_watching(database),
+    }
+
+
+def _watching(database: db.Database) -> dict[str, tuple[str, engine.Chore]]:
+    async def sum_up_inputs() -> None:
+        await monitoring.sum_up_inputs(database)
+
+    async def watch_alerts() -> None:
+        await monitoring.watch(database)
+
+    return {
+        "sum_up_inputs": ("11 * * * *", sum_up_inputs),
+        "watch_alerts": ("* * * * *", watch_alerts),
     }
 
 

@@ -188,6 +188,8 @@ def _ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
         "/evaluators": {"yaml": "evaluators: []"},
         "/gate": {"minExamples": 1},
         "/sampling": {"rate": 0.5},
+        "/alerts": {"metric": "drift"},
+        "/alerts/preview": {"metric": "drift"},
         "/feedback": {"rating": "pass"},
         "/reviews": {"status": "open"},
         "/skip": {"reason": "not mine"},

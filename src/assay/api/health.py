@@ -1,10 +1,12 @@
 """Is the server there, and how is it doing: for probes and Prometheus."""
 
+from datetime import datetime
+
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.responses import Response
 
-from assay import runs
+from assay import clock, monitoring, runs
 from assay.api.callers import Authorized, Here
 from assay.api.errors import JsonResponse
 
@@ -19,6 +21,10 @@ SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
 IN_FLIGHT = Gauge("assay_runs_in_flight", "Runs that have not ended, by status.", ["status"], registry=REGISTRY)
+DEBT = Gauge("assay_review_debt", "Runs with open feedback.", registry=REGISTRY)
+DEBT_AGE = Gauge("assay_review_debt_oldest_seconds", "Age of the oldest open feedback; 0: none.", registry=REGISTRY)
+QUEUE = Gauge("assay_review_queue_depth", "Runs that wait for a verdict.", registry=REGISTRY)
+QUEUE_AGE = Gauge("assay_review_queue_oldest_seconds", "How long the oldest has waited; 0: none.", registry=REGISTRY)
 
 
 @router.get("/healthz")
@@ -34,7 +40,16 @@ async def metrics(_request: Request, _caller: Authorized, server: Here) -> Respo
     """Report in Prometheus' text format."""
     async with server.database.single_statement() as tx:
         counts = await runs.count_in_flight(tx)
+        waiting = await monitoring.waiting(tx)
+    DEBT.set(waiting.debt)
+    DEBT_AGE.set(_seconds_since(waiting.debt_oldest))
+    QUEUE.set(waiting.queue)
+    QUEUE_AGE.set(_seconds_since(waiting.queue_oldest))
     for status in runs.RunStatus:
         if not status.finished:
             IN_FLIGHT.labels(status.value).set(counts.get(status.value, 0))
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+def _seconds_since(moment: datetime | None) -> float:
+    return 0.0 if moment is None else max(0.0, (clock.now() - moment).total_seconds())

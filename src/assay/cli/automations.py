@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from assay.cli import output
+from assay.cli import alerts, output
 from assay.cli.answers import Json, part
+from assay.cli.automation_health import health
 from assay.cli.connection import automation_ref, connect
 from assay.cli.options import AsJson, AutomationName, BaseUrl
 from assay.cli.output import Value
@@ -20,7 +21,9 @@ class Trigger(StrEnum):
     MANUAL = "manual"
 
 
-app = typer.Typer(help="Look at automations; switch triggers, set limits.")
+app = typer.Typer(help="Look at automations and how they fare; switch triggers, set limits, watch them.")
+app.add_typer(alerts.app, name="alerts")
+app.command("health")(health)
 
 Search = Annotated[str | None, typer.Option("--search", help="Part of the name or the description.")]
 PageSize = Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at most.")]

@@ -50,7 +50,12 @@ COMMANDS: Mapping[str, Place] = {
         "app",
         "Write workflows: validate, push, pull, list, versions, promote, evaluators, dataset, experiment.",
     ),
-    "automations": Place(WORKFLOWS, "automations", "app", "Look at automations; switch triggers, set limits."),
+    "automations": Place(
+        WORKFLOWS,
+        "automations",
+        "app",
+        "Look at automations and how they fare; switch triggers, set limits, watch them.",
+    ),
     "providers": Place(WORKFLOWS, "providers", "app", "Add, list, test and remove model providers."),
     "outgoing": Place(WORKFLOWS, "outgoing", "app", "List, allow and refuse private hosts that runs may reach."),
     "webhooks": Place(

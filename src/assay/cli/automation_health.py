@@ -1,0 +1,136 @@
+"""`assay automations health`: how an automation fares in production, on one screen."""
+
+from typing import Annotated
+
+import typer
+
+from assay.cli import formats, output
+from assay.cli.answers import Json, items, part
+from assay.cli.connection import automation_ref, connect
+from assay.cli.options import AsJson, AutomationName, BaseUrl
+
+_STATES = {
+    "no_traffic": "no runs",
+    "no_reviews": "not known: nothing of the random sample has been reviewed",
+    "unmeasured": "unmeasured: runs complete, and none is drawn for review",
+}
+Since = Annotated[str | None, typer.Option("--from", metavar="MOMENT", help="ISO 8601, or how long ago, as 7d.")]
+Until = Annotated[str | None, typer.Option("--to", metavar="MOMENT", help="As --from.")]
+
+
+def health(
+    automation: AutomationName,
+    *,
+    since: Since = None,
+    until: Until = None,
+    bucket: Annotated[str, typer.Option("--bucket", metavar="day|week|month", help="How to sum up.")] = "week",
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell how an automation fares: quality, review debt, drift of inputs, judges. The last 30 days, unless told."""
+    with connect(base_url) as client:
+        found = client.monitoring.health(automation_ref(automation), from_=since, to=until, bucket=bucket)
+    if as_json:
+        output.print_json(found)
+        return
+    _print_quality(part(found, "quality"))
+    _print_waiting(found)
+    _print_drift(part(found, "drift"))
+    _print_judges(found)
+    _print_buckets(found)
+
+
+def _print_quality(quality: Json) -> None:
+    output.print_heading("Quality of all runs, from the random sample")
+    shown: dict[str, output.Value] = {}
+    for mode in ("live", "shadow"):
+        one = part(quality, mode)
+        if mode == "shadow" and one["state"] == "no_traffic":
+            continue
+        shown[mode] = _STATES.get(one["state"]) or _with_interval(one["estimate"], one["interval"])
+        shown[f"{mode}: reviewed"] = f"{one['reviewedRuns']} of {one['sampledRuns']} drawn"
+        naive = part(one, "naive")
+        if naive["reviewedRuns"]:
+            shown[f"{mode}: naive"] = (
+                f"{_percent(naive['share'])} of all {naive['reviewedRuns']} reviewed, however picked: no estimate"
+            )
+    output.print_fields(shown)
+
+
+def _print_waiting(found: Json) -> None:
+    debt, queue = part(found, "debt"), part(found, "queue")
+    output.print_heading("What waits")
+    output.print_fields(
+        {
+            "open reviews": _waiting(debt, f"{debt['regressed']} came back"),
+            "queue": _waiting(queue, f"{queue['olderThanAWeek']} for more than a week"),
+        }
+    )
+
+
+def _print_drift(drift: Json) -> None:
+    output.print_heading("Inputs")
+    if drift["state"] == "no_data":
+        output.print_fields({"drift": "not known: too few runs to compare"})
+        return
+    moved = "stable" if drift["state"] == "stable" else f"changed since {drift['since']}"
+    indexes = ", ".join(f"{one['feature']} {one['psi']:.2f}" for one in items(drift, "features"))
+    output.print_fields(
+        {"drift": moved, "compared": f"{drift['runsBefore']} runs with {drift['runsAfter']}", "PSI": indexes}
+    )
+    if items(drift, "moved"):
+        rows = [
+            (one["feature"], one["value"] or "unknown", _percent(one["before"]), _percent(one["after"]))
+            for one in items(drift, "moved")
+        ]
+        output.print_rows(("feature", "class", "before", "after"), rows)
+
+
+def _print_judges(found: Json) -> None:
+    judges, reviewers = items(found, "judges"), part(found, "reviewers")
+    if not judges and not reviewers["runs"]:
+        return
+    output.print_heading("Who judges")
+    shown: dict[str, output.Value] = {}
+    for one in judges:
+        right, wrong = (_with_interval(part(one, name)["value"], part(one, name)) for name in ("tpr", "tnr"))
+        shown[one["evaluator"]] = f"sees right as right {right}, wrong as wrong {wrong}; {one['reviewedRuns']} reviewed"
+    if reviewers["runs"]:
+        kappa = "" if reviewers["kappa"] is None else f", kappa {reviewers['kappa']:.2f}"
+        shown["reviewers"] = f"agree on {reviewers['agreed']} of {reviewers['runs']} that two judged blind{kappa}"
+    output.print_fields(shown)
+
+
+def _print_buckets(found: Json) -> None:
+    output.print_heading("Reviews, however their runs were picked")
+    rows = [
+        (
+            one["start"][:10],
+            one["totalRuns"],
+            one["reviewedRuns"],
+            _percent(one["reviewCoverage"]),
+            one["correctReviews"],
+            one["incorrectReviews"],
+            _percent(one["reviewedCorrectness"]),
+        )
+        for one in items(found, "buckets")
+        if one["totalRuns"]
+    ]
+    output.print_rows(("from", "runs", "reviewed", "coverage", "right", "wrong", "right of these"), rows)
+
+
+def _waiting(backlog: Json, more: str) -> str:
+    if not backlog["count"]:
+        return "0"
+    oldest = formats.duration(backlog["oldestAgeSeconds"] * 1000)
+    return f"{backlog['count']}, the oldest for {oldest}, {more}"
+
+
+def _with_interval(share: float | None, bounds: Json | None) -> str:
+    if share is None or bounds is None:
+        return "not known"
+    return f"{_percent(share)} ({_percent(bounds['lower'])} to {_percent(bounds['upper'])})"
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{share * 100:.1f} %"

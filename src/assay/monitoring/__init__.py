@@ -1,0 +1,66 @@
+"""What is seen of automations in production: health, quality, drift of inputs, judges, alerts."""
+
+from assay.monitoring.alert_rules import AlertRule
+from assay.monitoring.alert_store import Alert
+from assay.monitoring.alerts import Look, add_alert, list_alerts, preview, remove_alert, watch
+from assay.monitoring.drifting import drift, input_drift, stability_index, sum_up_inputs, watch_inputs
+from assay.monitoring.errors import AlertNotFoundError
+from assay.monitoring.estimation import Estimate, estimate
+from assay.monitoring.health import Health, bucket_edges, review_health
+from assay.monitoring.judging import judge, rogan_gladen
+from assay.monitoring.model import (
+    Backlog,
+    Bucket,
+    Drawn,
+    FeatureDrift,
+    InputDay,
+    InputDrift,
+    Judge,
+    JudgeCounts,
+    Moved,
+    Part,
+    Point,
+    Quality,
+    Query,
+    Tally,
+)
+from assay.monitoring.store import waiting
+
+__all__ = [
+    "Alert",
+    "AlertNotFoundError",
+    "AlertRule",
+    "Backlog",
+    "Bucket",
+    "Drawn",
+    "Estimate",
+    "FeatureDrift",
+    "Health",
+    "InputDay",
+    "InputDrift",
+    "Judge",
+    "JudgeCounts",
+    "Look",
+    "Moved",
+    "Part",
+    "Point",
+    "Quality",
+    "Query",
+    "Tally",
+    "add_alert",
+    "bucket_edges",
+    "drift",
+    "estimate",
+    "input_drift",
+    "judge",
+    "list_alerts",
+    "preview",
+    "remove_alert",
+    "review_health",
+    "rogan_gladen",
+    "stability_index",
+    "sum_up_inputs",
+    "waiting",
+    "watch",
+    "watch_inputs",
+]

@@ -1,0 +1,187 @@
+"""How an automation fares in production: the figures of its reviews over time, and what they are worth.
+
+`summary`, `buckets` and `rolling` count every review, however its run was picked, as clients of the later generation
+expect; they describe the reviews. `quality` describes the runs.
+"""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate, pairwise
+
+from assay import clock, db, reviews
+from assay.errors import InvalidValueError
+from assay.monitoring import store
+from assay.monitoring.drifting import input_drift
+from assay.monitoring.estimation import estimate
+from assay.monitoring.judging import judge
+from assay.monitoring.model import Backlog, Bucket, InputDrift, Judge, Mode, Part, Point, Quality, Query, Tally
+from assay.statistics import wilson
+
+LONGEST = timedelta(days=400)
+MOST_POINTS = 200
+TIMEOUT_SECONDS = 10.0
+_NOW = timedelta(days=1)
+_MODES: tuple[Mode, ...] = ("live", "shadow")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is known of an automation's results. `rolling` has at most 200 points."""
+
+    query: Query
+    summary: Tally
+    buckets: Sequence[Part]
+    rolling: Sequence[Point]
+    quality: Sequence[Quality]
+    debt: Backlog
+    queue: Backlog
+    drift: InputDrift
+    judges: Sequence[Judge]
+    reviewers: reviews.Agreement
+
+
+async def review_health(tx: db.Transaction, organization_id: str, automation_id: str, query: Query) -> Health:
+    """Read the health of an automation, by its id. Limits the time of this transaction's statements.
+
+    Raises:
+        InvalidValueError: the time range is empty or longer than 400 days.
+        asyncpg.QueryCanceledError: a statement took longer than ten seconds.
+    """
+    if query.start >= query.end:
+        message = "from is before to."
+        raise InvalidValueError(message, field="from")
+    if query.end - query.start > LONGEST:
+        message = f"from and to are at most {LONGEST.days} days apart."
+        raise InvalidValueError(message, field="from")
+    await store.limit_time(tx, TIMEOUT_SECONDS)
+    place = organization_id, automation_id
+    moments, codes = await store.reviewed(tx, *place, query)
+    times, verdicts = list(reversed(moments)), codes[::-1]
+    edges = bucket_edges(query.start, query.end, query.bucket)
+    spans = _spans(times, verdicts, query)
+    marks = sorted({*edges, *(mark for span in spans for mark in (span.first, span.after))})
+    sums = list(accumulate(await store.counted(tx, *place, query, marks), initial=0)) if len(marks) > 1 else [0]
+    runs_before = dict(zip(marks, sums, strict=True))
+    buckets = [
+        Part(start, end, _tally(times, verdicts, start, end, runs_before[end] - runs_before[start]))
+        for start, end in pairwise(edges)
+    ]
+    rate = await _rate_drawn(tx, *place)
+    return Health(
+        query,
+        summary=_tally(times, verdicts, query.start, query.end, runs_before[edges[-1]] - runs_before[edges[0]]),
+        buckets=buckets,
+        rolling=[
+            Point(
+                span.last,
+                span.reviewed,
+                span.correct,
+                runs_before[span.after] - runs_before[span.first],
+                wilson(span.correct, span.reviewed),
+            )
+            for span in spans
+        ],
+        quality=[await _quality(tx, *place, mode, query, drawn=rate) for mode in _MODES],
+        debt=await store.debt(tx, *place),
+        queue=await store.queue(tx, *place),
+        drift=await input_drift(tx, *place),
+        judges=[judge(counts) for counts in await store.judges(tx, *place, query.start, query.end)],
+        reviewers=(await reviews.reviewer_agreement(tx, *place, since=query.start, until=query.end)).together,
+    )
+
+
+def bucket_edges(start: datetime, end: datetime, bucket: Bucket) -> list[datetime]:
+    """Cut a time range where days, weeks (Mondays) or months begin in UTC; the first and last part may be shorter."""
+    edges = [start]
+    while (following := _next(edges[-1].astimezone(UTC), bucket)) < end:
+        edges.append(following)
+    return [*edges, end]
+
+
+def _next(moment: datetime, bucket: Bucket) -> datetime:
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    if bucket == "day":
+        return midnight + timedelta(days=1)
+    if bucket == "week":
+        return midnight + timedelta(days=7 - midnight.weekday())
+    return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """The last so many ranked reviews up to the one at `last`; `after` is just behind it."""
+
+    first: datetime
+    last: datetime
+    after: datetime
+    reviewed: int
+    correct: int
+
+
+def _spans(times: Sequence[float], verdicts: str, query: Query) -> list[_Span]:
+    ranked = [(moment, code) for moment, code in zip(times, verdicts, strict=True) if code in "pf"]
+    correct = list(accumulate((code == "p" for _, code in ranked), initial=0))
+    ends = range(query.least, len(ranked) + 1)
+    chosen = (
+        ends
+        if len(ends) <= MOST_POINTS
+        else sorted({ends[-1 - place * len(ends) // MOST_POINTS] for place in range(MOST_POINTS)})
+    )
+    found: list[_Span] = []
+    for end in chosen:
+        start = max(0, end - query.window)
+        last = _moment(ranked[end - 1][0])
+        after = last + timedelta(microseconds=1)
+        found.append(_Span(_moment(ranked[start][0]), last, after, end - start, correct[end] - correct[start]))
+    return found
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _tally(times: Sequence[float], verdicts: str, start: datetime, end: datetime, runs: int) -> Tally:
+    counts = Counter(verdicts[bisect_left(times, start.timestamp()) : bisect_left(times, end.timestamp())])
+    return Tally(runs, counts["p"], counts["f"], counts["h"], counts["n"])
+
+
+async def _rate_drawn(tx: db.Transaction, organization_id: str, automation_id: str) -> bool:
+    """Tell whether any runs are drawn at all now."""
+    policy = (await reviews.sampling_of(tx, organization_id, automation_id)).policy
+    return max(policy.rate, policy.floor) > 0 or any(stratum.rate > 0 for stratum in policy.strata)
+
+
+async def _quality(
+    tx: db.Transaction, organization_id: str, automation_id: str, mode: Mode, query: Query, *, drawn: bool
+) -> Quality:
+    place = organization_id, automation_id, mode, query.start, query.end
+    groups = await store.drawn(tx, *place)
+    passed, everything = await store.naive(tx, *place)
+    found = estimate(groups)
+    state = "no_reviews" if found is None else "measured"
+    if not drawn and query.end > clock.now() - _NOW and await store.has_traffic(tx, *place):
+        state = "unmeasured"
+    elif not groups and not await store.has_traffic(tx, *place):
+        state = "no_traffic"
+    told = found if state == "measured" else None
+    reviewed = sum(group.reviewed for group in groups)
+    return Quality(
+        mode,
+        state,
+        share=told and told.share,
+        interval=told and told.interval,
+        sampled=sum(group.sampled for group in groups),
+        reviewed=reviewed,
+        passed=sum(group.passed for group in groups),
+        failed=sum(group.failed for group in groups),
+        partial=sum(group.partial for group in groups),
+        waiting=sum(group.sampled for group in groups) - reviewed,
+        unseen=told.unseen if told else 0.0,
+        strata=len({group.stratum for group in groups}),
+        naive=passed / everything if everything else None,
+        naive_interval=wilson(passed, everything),
+        naive_reviewed=everything,
+    )
