@@ -5,11 +5,14 @@ from assay.db import Row, Transaction
 from assay.traces.model import NotedEvent, StepTrace
 
 _PAYLOADS = ("scope", "config", "input", "output", "error", "usage", "attempts")
-_STEPS = """
-SELECT run_id, step_key, execution_order, name, type, status, skipped_reason, override_mode, scope, config, input,
-       output, error, usage, attempts, started_at, completed_at
-FROM run_steps WHERE run_id = $1 AND organization_id = $2 ORDER BY execution_order, started_at
+_COLUMNS = """
+SELECT run_id, step_key, execution_order, name, type, status, skipped_reason, override_mode, scope, error, usage,
+       attempts, started_at, completed_at,
 """
+_WHERE = "FROM run_steps WHERE run_id = $1 AND organization_id = $2"
+_IN_ORDER = "ORDER BY execution_order, started_at"
+_WHOLE = "config, input, output"
+_WITHOUT = "NULL AS config, NULL AS input, NULL AS output"
 _EVENTS = """
 SELECT type, created_at, message, metadata FROM run_events
 WHERE run_id = $1 AND organization_id = $2 ORDER BY created_at
@@ -18,7 +21,19 @@ WHERE run_id = $1 AND organization_id = $2 ORDER BY created_at
 
 async def list_steps(tx: Transaction, organization_id: str, run_id: str) -> list[StepTrace]:
     """Read a run's steps in the order they ran; none for a run that does not exist."""
-    return [_step(row) for row in await tx.fetch(_STEPS, run_id, organization_id)]
+    return [_step(row) for row in await tx.fetch(f"{_COLUMNS} {_WHOLE} {_WHERE} {_IN_ORDER}", run_id, organization_id)]
+
+
+async def outline(tx: Transaction, organization_id: str, run_id: str) -> list[StepTrace]:
+    """Read a run's steps like `list_steps`, without config, input and output: these are None."""
+    sql = f"{_COLUMNS} {_WITHOUT} {_WHERE} {_IN_ORDER}"
+    return [_step(row) for row in await tx.fetch(sql, run_id, organization_id)]
+
+
+async def get_step(tx: Transaction, organization_id: str, run_id: str, step_key: str) -> StepTrace | None:
+    """Read one step of a run."""
+    row = await tx.fetch_one(f"{_COLUMNS} {_WHOLE} {_WHERE} AND step_key = $3", run_id, organization_id, step_key)
+    return None if row is None else _step(row)
 
 
 async def list_events(tx: Transaction, organization_id: str, run_id: str) -> list[NotedEvent]:
