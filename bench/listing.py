@@ -1,10 +1,10 @@
-"""`GET /runs` over a long past: every filter alone and with an automation, parts of names, pairs, far pages."""
+"""`GET /runs` over a long past: every filter alone and with an automation, parts of texts, pairs, far pages."""
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,7 +15,20 @@ from bench.seeding import automation, past, person, run
 
 EXACT_MS = 20
 FREE_MS = 150
-AUTOMATIONS = {"large": 0, "never fails": 5, "only evaluated": 6, "still": 7, "small": 19}
+COUPLES = 11
+"""Of all pairs of filters one in so many is asked: there are thousands."""
+AUTOMATIONS = {
+    "large": 0,
+    "all reviewed": 3,
+    "nothing reviewed": 4,
+    "never fails": 5,
+    "only evaluated": 6,
+    "still": 7,
+    "nothing new reviewed": 9,
+    "small": 19,
+}
+
+EVENTS = ("Created", "Updated", "Resolved")
 
 Query = Mapping[str, str]
 
@@ -36,13 +49,16 @@ async def measure(cache: Path, *, count: int, rounds: int, every: int) -> list[M
     history = await past(cache, count)
     alone = exact_filters(history.until, count)
     sources: list[Query] = [{"source": automation(number)} for number in AUTOMATIONS.values()]
-    parts: list[Query] = [{"exampleIdContains": part} for part in ("ple-17", "nothing")]
+    parts: list[Query] = [
+        *({"exampleIdContains": part} for part in ("ple-17", "nothing")),
+        *({"feedbackBodyContains": part} for part in ("missing", "upside down", "nothing of this")),
+    ]
     async with serving(history.data_dir, "--no-worker") as server, Connection.open(server.port, history.key) as http:
         far = [
             {**query, "cursor": await _cursor(http, history.until - timedelta(days=days))}
             for days in (30, 60, 89)
             for query in alone
-            if not query.keys() & {"ids", "createdBefore", "createdAfter", "completedBefore", "completedAfter"}
+            if not any(name == "ids" or name.endswith(("After", "Before")) for name in query)
         ]
         area = f"GET /runs, {count:,} runs"
         found = [
@@ -52,8 +68,9 @@ async def measure(cache: Path, *, count: int, rounds: int, every: int) -> list[M
         for name, queries, repeated, aim in (
             ("one filter and one automation", _pairs(alone, sources), rounds // 2, EXACT_MS),
             ("far pages by cursor", far, rounds // 2, EXACT_MS),
-            ("exampleIdContains, alone and with an automation", [*parts, *_pairs(parts, sources)], rounds, FREE_MS),
-            ("two filters", _couples([*alone, *parts]), rounds // 2, FREE_MS),
+            ("by completion", [{**query, "sort": "completedAt"} for query in [{}, *alone]], rounds // 2, FREE_MS),
+            ("…Contains, alone and with an automation", [*parts, *_pairs(parts, sources)], rounds, FREE_MS),
+            ("two filters", _couples([*alone, *parts])[::COUPLES], rounds // 2, FREE_MS),
         ):
             worst = max(await _ask(http, queries[::every], max(2, repeated)), key=lambda asked: asked.p95)
             what = f"{name}: slowest p95 of {len(queries[::every])} ({_shown(worst.query)})"
@@ -82,6 +99,24 @@ def exact_filters(until: datetime, count: int) -> list[Query]:
         "createdBefore": [ago(1), ago(60)],
         "completedAfter": [ago(0.01), ago(7), ago(80)],
         "completedBefore": [ago(1), ago(60), ago(89.99)],
+        "reviewState": ["unreviewed", "open", "regressed", "passed", "failed", "ignored", "open,unreviewed"],
+        "sampled": ["true", "false"],
+        "sampleRate": ["0.15", "0.06", "0.01", "0.0001"],
+        "hasFeedback": ["true", "false"],
+        "feedbackRating": ["pass", "fail", "partial", "none", "fail,partial"],
+        "feedbackStatus": ["open", "resolved", "ignored"],
+        "reviewStatus": ["open", "closed", "wont_fix"],
+        "reviewVerdict": ["correct", "incorrect", "null"],
+        "hasExpected": ["true", "false"],
+        "hasExpectedFiles": ["true"],
+        "hasCorrections": ["true", "false"],
+        "hasExample": ["true"],
+        "promotedToExample": ["true", "false"],
+        "promotedExampleName": ["promoted-1500", "none"],
+        "sinceLastResolved": ["true"],
+        **{
+            f"feedback{event}{side}": [ago(1), ago(60), ago(85)] for event, side in product(EVENTS, ("After", "Before"))
+        },
         "ids": [",".join(run(number) for number in range(1, count, count // 50))],
     }
     return [{name: value} for name, several in values.items() for value in several]
