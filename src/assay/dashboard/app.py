@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from assay.dashboard import assets, automations, document_pages, home, live, signing_in
+from assay.dashboard import assets, automations, document_pages, home, live, run_pane, runs, signing_in
 from assay.dashboard.error_page import ErrorPage
 from assay.dashboard.rendering import render
 from assay.errors import AssayError, ErrorKind
@@ -33,6 +33,8 @@ ROUTERS = (
     home.router,
     automations.router,
     document_pages.router,
+    runs.router,
+    run_pane.router,
 )
 
 

@@ -1,11 +1,14 @@
 """How numbers, moments and sizes read on a page."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any, cast
 
 from assay import clock
 
 NONE = "\u2013"
 """Stands where there is no value."""
+_MOST_COLUMNS = 12
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -68,3 +71,13 @@ def age(value: datetime | None) -> str:
         if seconds < limit:
             return f"{round(seconds / divisor)} {unit}"
     return f"{round(seconds / 86_400)} d"
+
+
+def columns_of(values: Sequence[Any]) -> list[str]:
+    """Return the columns of a table that a list of JSON values fits into; none where it is no list of flat objects."""
+    if not all(isinstance(value, Mapping) and value for value in values):
+        return []
+    rows = cast("Sequence[Mapping[str, Any]]", values)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    flat = all(not isinstance(inner, (Mapping, list)) for row in rows for inner in row.values())
+    return names if flat and len(names) <= _MOST_COLUMNS else []

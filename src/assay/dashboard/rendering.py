@@ -72,6 +72,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["asset"] = asset_url
+    environment.globals["columns_of"] = formatting.columns_of
     environment.filters |= {
         "number": formatting.number,
         "percent": formatting.percent,
