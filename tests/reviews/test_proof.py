@@ -163,6 +163,10 @@ class Loop(RuleBasedStateMachine):
         self.days = 1
 
     def _write(self, after: Feedback) -> None:
+        before = self.feedback
+        stood_for_a_miss = before.promoted_example_id is not None and before.status is not None
+        if stood_for_a_miss and before.rating != "pass" and before.promoted_graded_hash != after.promoted_graded_hash:
+            assert after.override_reason is not None, "a miss got another expectation without a reason"
         if after.override_reason is not None:
             self.overrides.add(after.override_reason)
         self.feedback = after
