@@ -5,11 +5,10 @@ expect; they describe the reviews. `quality` describes the runs.
 """
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate, pairwise
+from itertools import accumulate, compress, pairwise
 
 from assay import clock, db, reviews
 from assay.errors import InvalidValueError
@@ -24,6 +23,7 @@ LONGEST = timedelta(days=400)
 MOST_POINTS = 200
 TIMEOUT_SECONDS = 10.0
 _NOW = timedelta(days=1)
+_TICK = timedelta(microseconds=1)
 _MODES: tuple[Mode, ...] = ("live", "shadow")
 
 
@@ -59,7 +59,7 @@ async def review_health(tx: db.Transaction, organization_id: str, automation_id:
     await store.limit_time(tx, TIMEOUT_SECONDS)
     place = organization_id, automation_id
     moments, codes = await store.reviewed(tx, *place, query)
-    times, verdicts = list(reversed(moments)), codes[::-1]
+    times, verdicts = moments[::-1], codes[::-1]
     edges = bucket_edges(query.start, query.end, query.bucket)
     spans = _spans(times, verdicts, query)
     marks = sorted({*edges, *(mark for span in spans for mark in (span.first, span.after))})
@@ -122,21 +122,25 @@ class _Span:
 
 
 def _spans(times: Sequence[float], verdicts: str, query: Query) -> list[_Span]:
-    ranked = [(moment, code) for moment, code in zip(times, verdicts, strict=True) if code in "pf"]
-    correct = list(accumulate((code == "p" for _, code in ranked), initial=0))
-    ends = range(query.least, len(ranked) + 1)
-    chosen = (
-        ends
-        if len(ends) <= MOST_POINTS
-        else sorted({ends[-1 - place * len(ends) // MOST_POINTS] for place in range(MOST_POINTS)})
-    )
+    ranked, codes = times, verdicts
+    if "h" in verdicts or "n" in verdicts:
+        ranked = list(compress(times, (code in "pf" for code in verdicts)))
+        codes = verdicts.replace("h", "").replace("n", "")
     found: list[_Span] = []
-    for end in chosen:
+    for end in _evenly(query.least, len(codes)):
         start = max(0, end - query.window)
-        last = _moment(ranked[end - 1][0])
-        after = last + timedelta(microseconds=1)
-        found.append(_Span(_moment(ranked[start][0]), last, after, end - start, correct[end] - correct[start]))
+        last = _moment(ranked[end - 1])
+        correct = codes.count("p", start, end)
+        found.append(_Span(_moment(ranked[start]), last, last + _TICK, end - start, correct))
     return found
+
+
+def _evenly(least: int, most: int) -> Sequence[int]:
+    """Pick up to `MOST_POINTS` numbers from `least` to `most`, the last one always."""
+    ends = range(least, most + 1)
+    if len(ends) <= MOST_POINTS:
+        return ends
+    return sorted({ends[-1 - place * len(ends) // MOST_POINTS] for place in range(MOST_POINTS)})
 
 
 def _moment(seconds: float) -> datetime:
@@ -144,8 +148,8 @@ def _moment(seconds: float) -> datetime:
 
 
 def _tally(times: Sequence[float], verdicts: str, start: datetime, end: datetime, runs: int) -> Tally:
-    counts = Counter(verdicts[bisect_left(times, start.timestamp()) : bisect_left(times, end.timestamp())])
-    return Tally(runs, counts["p"], counts["f"], counts["h"], counts["n"])
+    part = bisect_left(times, start.timestamp()), bisect_left(times, end.timestamp())
+    return Tally(runs, *(verdicts.count(code, *part) for code in "pfhn"))
 
 
 async def _rate_drawn(tx: db.Transaction, organization_id: str, automation_id: str) -> bool:
