@@ -75,9 +75,9 @@ def age(value: datetime | None) -> str:
 
 def columns_of(values: Sequence[Any]) -> list[str]:
     """Return the columns of a table that a list of JSON values fits into; none where it is no list of flat objects."""
-    if not all(isinstance(value, Mapping) and value for value in values):
+    if not all(value and isinstance(value, dict) for value in values):
         return []
     rows = cast("Sequence[Mapping[str, Any]]", values)
     names = list(dict.fromkeys(name for row in rows for name in row))
-    flat = all(not isinstance(inner, (Mapping, list)) for row in rows for inner in row.values())
+    flat = all(not isinstance(inner, (dict, list)) for row in rows for inner in row.values())
     return names if flat and len(names) <= _MOST_COLUMNS else []

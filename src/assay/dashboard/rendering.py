@@ -72,8 +72,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["asset"] = asset_url
-    environment.globals["columns_of"] = formatting.columns_of
-    environment.filters |= {
+    filters: dict[str, Any] = environment.filters
+    filters |= {
         "number": formatting.number,
         "percent": formatting.percent,
         "duration": formatting.duration,
@@ -82,5 +82,6 @@ def _environment() -> Environment:
         "age": formatting.age,
         "iso": clock.iso,
         "json_text": jsontext.write,
+        "columns": formatting.columns_of,
     }
     return environment
