@@ -17,7 +17,7 @@ from assay import access, db, outbox, webhooks
 from assay.outgoing import Outgoing
 
 SECRET = "of the installation"
-QUICK = webhooks.Patience(attempt_seconds=0.5, delays=(0.05, 0.05, 0.05), lease_seconds=1.0, look_again_seconds=0.05)
+QUICK = webhooks.Patience(attempt_seconds=10, delays=(0.05, 0.05, 0.05), lease_seconds=15, look_again_seconds=0.05)
 
 
 def verified(asked: Asked, secret: str) -> Any:
