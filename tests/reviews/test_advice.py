@@ -187,6 +187,13 @@ def test_so_many_clean_reviews_as_it_says_earn_the_step_down(rate: float, below:
     assert (earned.action, earned.recommended_rate) == ("lower", below)
 
 
+def test_runs_that_were_drawn_and_none_reviewed_yet_are_advised_on_like_none() -> None:
+    found = advice(group(0, sampled=30, population=200.0, waiting=30))
+    assert (found.action, found.miss_rate.estimate) == ("keep", None)
+    assert found.next_step is not None
+    assert found.next_step.clean_reviews is not None
+
+
 def test_at_zero_with_traffic_nothing_is_measured() -> None:
     none = advice(policy=SamplingPolicy(rate=0.0))
     assert not none.measured

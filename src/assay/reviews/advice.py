@@ -208,7 +208,7 @@ def _sequence(group: DrawnGroup, confidence: float) -> statistics.Interval:
 
 
 def _estimate(groups: Sequence[DrawnGroup]) -> float | None:
-    reviewed = [group for group in groups if group.reviewed]
+    reviewed = [group for group in groups if group.weight]
     total = sum(group.population for group in reviewed)
     if not total:
         return None
