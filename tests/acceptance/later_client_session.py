@@ -42,6 +42,14 @@ def refused(status: int, code: str, call: Any) -> None:
     strictly("ApiErrorEnvelope", envelope)
 
 
+def healthy(client: Any, target: str) -> None:
+    """Read the health of what was reviewed."""
+    health = client.automations.reviews.health(target, bucket="week", rollingWindow=10)
+    counted = strictly("RunReviewHealthResponse", health)["summary"]
+    assert (counted["reviewedRuns"], counted["correctReviews"], counted["nitReviews"]) == (1, 1, 1)
+    assert counted["confidence"]["method"] == "wilson"
+
+
 def main() -> None:
     """Go through it all."""
     given = json.load(sys.stdin)
@@ -90,6 +98,7 @@ def main() -> None:
     assert (right["verdict"], right["status"], bool(right["closedAt"])) == ("correct", "closed", True)
     assert reviews.close(waited["id"], {"closedNote": "fine"})["review"]["closedNote"] == "fine"
 
+    healthy(client, given["target"])
     assert reviews.upload_expected(run_id, document, name="b/c.txt") == {"name": "b/c.txt"}
     assert reviews.copy_output_to_expected(run_id, "note.txt", expected_name="n.txt") == {"name": "n.txt"}
     listed = strictly("RunReviewExpectedArtifacts", reviews.list_expected(run_id))
