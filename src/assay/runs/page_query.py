@@ -8,7 +8,7 @@ different indexes (each run is written to few of them), so every list is the uni
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import product
 from typing import Any
@@ -120,17 +120,24 @@ class Page:
     after: tuple[datetime, str] | None = None
     ascending: bool = False
     by_completion: bool = False
+    sorts: bool = False
+    """Whether to sort what is found, however many rows there are, instead of following an index in that order."""
 
     @property
     def moment(self) -> ColumnElement[Any]:
         """The time in whose order the list is."""
-        return _c.completed_at if self.by_completion else _c.created_at
+        if not self.by_completion:
+            return _c.created_at
+        return _completed if self.sorts else _c.completed_at
 
 
 def page_query(organization_id: str, filters: RunFilters, page: Page) -> Select[Any, Any]:
     """Build the query of a page's runs, by `id` and `moment`, in order."""
+    # Of automations that nobody reviews, the index by completion would be read to its end.
+    page = replace(page, sorts=page.by_completion and _is_of_reviewed(filters))
     always = [_c.organization_id == organization_id, *_times(filters, page)]
-    if filters.ids is not None or filters.batch_ids or filters.example_ids or filters.example_id_contains:
+    named = filters.batch_ids or filters.example_ids or filters.example_id_contains or filters.feedback_contains
+    if filters.ids is not None or named:
         branches = _few(organization_id, filters, always, page)
     else:
         branches = [
@@ -150,7 +157,7 @@ def page_query(organization_id: str, filters: RunFilters, page: Page) -> Select[
 def _few(
     organization_id: str, filters: RunFilters, always: Sequence[ColumnElement[bool]], page: Page
 ) -> list[Select[Any, Any]]:
-    """Filters that leave few runs, each with an index of its own: read them all and sort."""
+    """Filters that leave few runs, or are costly to ask of each: read them all and sort."""
     conditions = [*always, *_plain(organization_id, filters), *_since_resolved(organization_id, filters)]
     if not filters.statuses:
         return [_first(page, *conditions)]
@@ -215,6 +222,23 @@ def _streams(
         axis = _values(*zip(*places, strict=True))
         return [axis], [_c.outcome == axis.c.value, _c.review_state == axis.c.value_2]
     return [], [*_state_conditions(filters, outcomes, places), *_standing_conditions(filters)]
+
+
+def _is_of_reviewed(filters: RunFilters) -> bool:
+    """Tell whether the filters leave only runs of which somebody has said something."""
+    only_of_reviewed = [
+        filters.has_feedback,
+        filters.standings,
+        filters.has_expected,
+        filters.has_expected_json,
+        filters.has_expected_files,
+        filters.has_corrections,
+        filters.is_promoted,
+        filters.promoted_example_names,
+        filters.feedback_contains,
+        *(moment for _, after, before in _review_times(filters) for moment in (after, before)),
+    ]
+    return any(only_of_reviewed)
 
 
 def _has_rare(filters: RunFilters) -> bool:
