@@ -14,6 +14,7 @@ from assay.reviews.advice import (
 )
 from assay.reviews.agreement import Agreement, PairAgreement, ReviewerAgreement, agreement, reviewer_agreement
 from assay.reviews.corrections import CorrectionBody
+from assay.reviews.corrections import between as corrections_between
 from assay.reviews.drawing import Sampler, double_rank, top_up
 from assay.reviews.errors import (
     AdjudicationForbiddenError,
@@ -75,9 +76,10 @@ from assay.reviews.model import (
     View,
 )
 from assay.reviews.promotion import Promoted, promote
-from assay.reviews.queue import add_matching, add_runs, get_item, list_queue, queue_stats
+from assay.reviews.queue import add_matching, add_runs, cursor_after, get_item, list_queue, queue_stats, queues
 from assay.reviews.queue_model import (
     Added,
+    AutomationQueue,
     ItemFilters,
     Lease,
     Progress,
@@ -114,6 +116,7 @@ __all__ = [
     "AdjudicationForbiddenError",
     "Advice",
     "Agreement",
+    "AutomationQueue",
     "ClaimLostError",
     "Correction",
     "CorrectionBody",
@@ -199,6 +202,8 @@ __all__ = [
     "clean_reviews_needed",
     "clear",
     "copy_output",
+    "corrections_between",
+    "cursor_after",
     "delete_file",
     "double_rank",
     "failure_tags",
@@ -216,6 +221,7 @@ __all__ = [
     "move_rates",
     "promote",
     "queue_stats",
+    "queues",
     "rate_changes",
     "read",
     "record",

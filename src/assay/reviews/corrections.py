@@ -1,13 +1,13 @@
 """What corrections of single fields come to: checked, and applied to the output they correct."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import jsonpointer
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from assay import clock
+from assay import clock, jsontext
 from assay.clock import iso
 from assay.errors import Issue
 from assay.ids import new_id
@@ -94,6 +94,34 @@ def applied(corrections: Sequence[Correction], output: JsonValue) -> JsonValue:
         hint = "`/-` at the end of an array adds to it; the object or array above the place must exist."
         raise InvalidFeedbackError(issues[0].message, issues=issues, hint=hint)
     return expected
+
+
+def between(output: JsonValue, expected: JsonValue) -> list[dict[str, JsonValue]]:
+    """Return the corrections that make of an output what it should have been, as `update` takes them.
+
+    None where they are equal. What is left out of an object, or a list of another length, is corrected as a whole; so
+    is the output where it would take more than 500.
+    """
+    found = list(_between(output, expected, ""))
+    if len(found) > MOST:
+        found = [("", expected)]
+    return [{"kind": "field", "path": path, "correctedValue": value} for path, value in found]
+
+
+def _between(output: JsonValue, expected: JsonValue, path: str) -> Iterator[tuple[str, JsonValue]]:
+    if isinstance(output, dict) and isinstance(expected, dict) and output.keys() <= expected.keys():
+        for name, value in expected.items():
+            place = f"{path}/{jsonpointer.escape(name)}"
+            if name in output:
+                yield from _between(output[name], value, place)
+            else:
+                yield place, value
+    elif isinstance(output, list) and isinstance(expected, list) and len(output) == len(expected):
+        for index, (one, other) in enumerate(zip(output, expected, strict=True)):
+            yield from _between(one, other, f"{path}/{index}")
+    # True equals 1 in Python, and is another value in JSON.
+    elif jsontext.dump(output) != jsontext.dump(expected):
+        yield path, expected
 
 
 def _is_valued(one: Correction) -> bool:

@@ -13,6 +13,7 @@ from assay.reviews.errors import ItemNotFoundError, TooManyRunsError
 from assay.reviews.queue_model import (
     PRIORITIES,
     Added,
+    AutomationQueue,
     ItemFilters,
     ItemPlace,
     QueueItem,
@@ -76,6 +77,16 @@ async def list_queue(
     )
     page = found[:limit]
     return QueuePage(page, _encoded(page[-1]) if len(found) > limit else None)
+
+
+def cursor_after(item: QueueItem) -> str:
+    """Return the cursor of the page that begins behind an item."""
+    return _encoded(item)
+
+
+async def queues(tx: db.Transaction, caller: access.Caller) -> Sequence[AutomationQueue]:
+    """Say of each automation how much waits; those of which nothing does are left out, the fullest come first."""
+    return await queue_store.queues(tx, caller.organization_id, caller.user_id)
 
 
 async def get_item(tx: db.Transaction, caller: access.Caller, item_id: str) -> QueueItem:

@@ -123,6 +123,19 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class AutomationQueue:
+    """How much of one automation waits. Disagreements are counted apart too; `mine` are those that the caller has."""
+
+    automation_id: str
+    slug: str
+    name: str | None
+    waiting: int
+    disagreements: int
+    mine: int
+    oldest_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class QueueStats:
     """How the queue stands. `claimed` items are somebody's at the moment; `verdicts` came in since `since`."""
 

@@ -7,7 +7,16 @@ from typing import Any
 
 from assay import db
 from assay.ids import new_id
-from assay.reviews.queue_model import ItemFilters, ItemPlace, Lease, Progress, QueueItem, QueueReason, Waiting
+from assay.reviews.queue_model import (
+    AutomationQueue,
+    ItemFilters,
+    ItemPlace,
+    Lease,
+    Progress,
+    QueueItem,
+    QueueReason,
+    Waiting,
+)
 
 _HOLDS = "(claim.verdict_at IS NOT NULL OR claim.expires_at > clock_timestamp())"
 
@@ -97,6 +106,18 @@ SELECT item.id, item.run_id, item.automation_id, automation.slug AS automation_s
 FROM review_items item JOIN automations automation ON automation.id = item.automation_id
 JOIN runs run ON run.id = item.run_id
 LEFT JOIN review_skips skip ON skip.item_id = item.id AND skip.reviewer = $2
+"""
+
+_QUEUES = f"""
+SELECT automation.id AS automation_id, automation.slug, automation.name, counted.waiting, counted.disagreements,
+       counted.mine, counted.oldest_at
+FROM (SELECT item.automation_id, count(*) AS waiting, min(item.created_at) AS oldest_at,
+             count(*) FILTER (WHERE item.state = 'disagreement') AS disagreements,
+             count(*) FILTER (WHERE {_HIS}) AS mine
+      FROM review_items item WHERE item.organization_id = $1 AND item.state <> 'done'
+      GROUP BY item.automation_id) counted
+JOIN automations automation ON automation.id = counted.automation_id
+ORDER BY counted.waiting DESC, automation.slug
 """
 
 _LEASES = """
@@ -367,6 +388,11 @@ async def raise_priority(tx: db.Transaction, organization_id: str, item_ids: Seq
 async def waiting(tx: db.Transaction, organization_id: str, automation_id: str | None) -> list[Waiting]:
     """Count what waits, by state and reason."""
     return [Waiting(**dict(row)) for row in await _figures(tx, _WAITING, [organization_id], automation_id)]
+
+
+async def queues(tx: db.Transaction, organization_id: str, reviewer: str) -> list[AutomationQueue]:
+    """Count what waits of each automation."""
+    return [AutomationQueue(**dict(row)) for row in await tx.fetch(_QUEUES, organization_id, reviewer)]
 
 
 async def claimed(tx: db.Transaction, organization_id: str, automation_id: str | None) -> int:
