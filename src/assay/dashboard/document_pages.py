@@ -188,10 +188,11 @@ async def page_picture(
 async def document(request: Request, run_id: str, path: str, visitor: SignedIn, server: Here) -> Response:
     """Show a file of a run as far as it can be seen: a part of the run's page."""
     found = await _file(server, visitor, run_id, path)
-    return render_part(visitor, "parts/document.html", await _view(request, server, run_id, found))
+    return render_part(visitor, "parts/document.html", await view_of(request, server, run_id, found))
 
 
-async def _view(request: Request, server: Server, run_id: str, found: files.Artifact) -> DocumentView:
+async def view_of(request: Request, server: Server, run_id: str, found: files.Artifact) -> DocumentView:
+    """Return what can be seen of a file; for a PDF the first look opens it in a child."""
     file = run_file(run_id, found)
     try:
         if file.shown == "pages":
