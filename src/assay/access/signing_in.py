@@ -5,6 +5,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 from typing import Literal
 
 from argon2 import PasswordHasher
@@ -38,8 +39,6 @@ SCOPES_OF: dict[Role, frozenset[Scope]] = {
 """What a person may do, by role: the same scopes that keys have."""
 
 _hasher = PasswordHasher()
-# Checked where there is no such user, so that an answer takes as long as for one who exists.
-_NOBODY = _hasher.hash(secrets.token_urlsafe())
 
 
 async def sign_in(
@@ -58,7 +57,7 @@ async def sign_in(
         raise TooManyAttemptsError(ATTEMPT_MINUTES * 60)
     found = await store.user_by_email(tx, organization_id, email)
     user, password_hash = found or (None, None)
-    right = await asyncio.to_thread(_verify, password_hash or _NOBODY, password[:LONGEST_PASSWORD])
+    right = await asyncio.to_thread(_verify, password_hash, password[:LONGEST_PASSWORD])
     if user is None or password_hash is None or not right:
         await store.note_failure(tx, organization_id, email, network)
         raise SignInRefusedError
@@ -223,9 +222,15 @@ async def _record(
     )
 
 
-def _verify(password_hash: str, password: str) -> bool:
+@cache
+def _nobodys_hash() -> str:
+    """Checked where there is no such user, so that an answer takes as long as for one who exists."""
+    return _hasher.hash(secrets.token_urlsafe())
+
+
+def _verify(password_hash: str | None, password: str) -> bool:
     try:
-        return _hasher.verify(password_hash, password)
+        return _hasher.verify(password_hash or _nobodys_hash(), password)
     except (VerificationError, InvalidHashError):
         return False
 
