@@ -8,23 +8,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from assay.dashboard import assets, automations, document_pages, home, live, run_pane, runs, signing_in
-from assay.dashboard.error_page import ErrorPage
+from assay.dashboard import assets, automations, document_pages, home, live, run_detail, run_pane, runs, signing_in
+from assay.dashboard.error_page import ErrorPage, status_of
 from assay.dashboard.rendering import render
 from assay.errors import AssayError, ErrorKind
 from assay.server import Server
-
-STATUS = {
-    ErrorKind.INVALID: 400,
-    ErrorKind.UNAUTHENTICATED: 401,
-    ErrorKind.FORBIDDEN: 403,
-    ErrorKind.NOT_FOUND: 404,
-    ErrorKind.CONFLICT: 409,
-    ErrorKind.STALE: 412,
-    ErrorKind.TOO_LARGE: 413,
-    ErrorKind.RATE_LIMITED: 429,
-    ErrorKind.UNAVAILABLE: 503,
-}
 
 ROUTERS = (
     assets.router,
@@ -35,6 +23,7 @@ ROUTERS = (
     document_pages.router,
     runs.router,
     run_pane.router,
+    run_detail.router,
 )
 
 
@@ -56,7 +45,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, AssayError)
     if error.kind is ErrorKind.UNAUTHENTICATED:
         return _to_sign_in(request)
-    return _page(request, STATUS[error.kind], error.message, error.hint, error.code)
+    return _page(request, status_of(error), error.message, error.hint, error.code)
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

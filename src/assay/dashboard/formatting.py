@@ -1,5 +1,6 @@
 """How numbers, moments and sizes read on a page."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -9,6 +10,7 @@ from assay import clock
 NONE = "\u2013"
 """Stands where there is no value."""
 _MOST_COLUMNS = 12
+_MOST_CHARACTERS = 100_000
 _UNITS = ("B", "KB", "MB", "GB", "TB")
 
 
@@ -81,3 +83,10 @@ def columns_of(values: Sequence[Any]) -> list[str]:
     names = list(dict.fromkeys(name for row in rows for name in row))
     flat = all(not isinstance(inner, (dict, list)) for row in rows for inner in row.values())
     return names if flat and len(names) <= _MOST_COLUMNS else []
+
+
+def pretty(value: Any) -> str:
+    """Write a JSON value over several lines; what is longer than 100,000 characters is cut, and says so."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    left_out = len(text) - _MOST_CHARACTERS
+    return text if left_out <= 0 else f"{text[:_MOST_CHARACTERS]}\n… and {number(left_out)} characters more"

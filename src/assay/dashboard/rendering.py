@@ -83,5 +83,6 @@ def _environment() -> Environment:
         "iso": clock.iso,
         "json_text": jsontext.write,
         "columns": formatting.columns_of,
+        "pretty": formatting.pretty,
     }
     return environment
