@@ -103,6 +103,10 @@ class Automations:
         changes = {name: value for name, value in (("api", api), ("manual", manual)) if value is not None}
         return self._transport.request("PATCH", f"{_path(automation)}/triggers", body=changes)
 
+    def set_archived(self, automation: str, *, archived: bool) -> dict[str, Any]:
+        """Archive an automation, so that it starts no runs, or take it back into use; return it without its schemas."""
+        return self._transport.request("PATCH", _path(automation), body={"archived": archived})
+
     def set_limits(self, automation: str, changes: Limits) -> dict[str, Any]:
         """Change how many runs may be worked on at once, and after how many days finished runs are deleted."""
         return self._transport.request("PATCH", f"{_path(automation)}/limits", body=changes)

@@ -21,6 +21,10 @@ class Monitoring:
         asked = {name.rstrip("_"): value for name, value in query.items()}
         return self._transport.request("GET", f"{_path(automation)}/reviews/health", query=asked)
 
+    def lifecycle(self, automation: str) -> dict[str, Any]:
+        """Return `{stages, nextStage, beforeYouShip, mayShip}`; each line is `{key, title, done, evidence, action}`."""
+        return self._transport.request("GET", f"{_path(automation)}/lifecycle")
+
     def alerts(self, automation: str) -> dict[str, Any]:
         """Return `{data, total}`, the oldest first."""
         return self._transport.request("GET", f"{_path(automation)}/alerts")

@@ -20,6 +20,8 @@ POLICY: Mapping[tuple[str, str], Needed] = {
     ("POST", "/automations"): "automations:write",
     ("POST", "/automations/validate"): "automations:read",
     ("GET", "/automations/{automation_id}"): "automations:read",
+    ("PATCH", "/automations/{automation_id}"): "automations:write",
+    ("GET", "/automations/{automation_id}/lifecycle"): "runs:read",
     ("POST", "/automations/{automation_id}/sync"): "automations:write",
     ("GET", "/automations/{automation_id}/triggers"): "automations:read",
     ("PATCH", "/automations/{automation_id}/triggers"): "automations:write",

@@ -73,6 +73,14 @@ class TriggersBody(BaseModel):
     manual: bool | None = None
 
 
+class AutomationBody(BaseModel):
+    """What can be changed of an automation itself."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    archived: bool = Field(description="An archived automation keeps everything and starts no runs.")
+
+
 class LimitsBody(BaseModel):
     """Limits to set; what is left out stays as it is, null lifts it."""
 
@@ -82,6 +90,7 @@ class LimitsBody(BaseModel):
     retention_days: int | None = Field(default=None, alias="retentionDays")
 
 
+_AUTOMATION_BODY = {"requestBody": {"content": {"application/json": {"schema": AutomationBody.model_json_schema()}}}}
 _PROMOTE_BODY = {"requestBody": {"content": {"application/json": {"schema": PromoteBody.model_json_schema()}}}}
 
 
@@ -134,6 +143,15 @@ async def get_automation(automation_id: str, caller: Authorized, server: Here) -
             definition = await automations.definition_of(tx, caller.organization_id, found.current_version_id)
             body |= {"inputSchema": definition.input_schema, "outputSchema": definition.output_schema}
     return JsonResponse(body)
+
+
+@router.patch("/automations/{automation_id}", openapi_extra=_AUTOMATION_BODY)
+async def change_automation(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
+    """Archive an automation, or take it back into use."""
+    body = checked(AutomationBody, await read_json(request, server.settings.max_json_bytes))
+    async with server.database.transaction() as tx:
+        found = await automations.set_archived(tx, caller, automation=automation_id, archived=body.archived)
+    return JsonResponse(_summary(found))
 
 
 @router.post("/automations/{automation_id}/sync")

@@ -71,6 +71,22 @@ async def get_health(request: Request, automation_id: str, caller: Authorized, s
     return JsonResponse(health_json(found))
 
 
+@router.get("/automations/{automation_id}/lifecycle")
+async def get_lifecycle(automation_id: str, caller: Authorized, server: Here) -> Response:
+    """Say how far an automation has come: the stages to trust, and what is left before shipping, with evidence."""
+    async with server.database.transaction() as tx:
+        found = await monitoring.lifecycle(tx, caller.organization_id, automation_id)
+    upcoming = found.next_stage
+    return JsonResponse(
+        {
+            "stages": [_line(stage) for stage in found.stages],
+            "nextStage": None if upcoming is None else upcoming.key,
+            "beforeYouShip": [_line(check) for check in found.checks],
+            "mayShip": found.may_ship,
+        }
+    )
+
+
 @router.get("/automations/{automation_id}/alerts")
 async def list_alerts(automation_id: str, caller: Authorized, server: Here) -> Response:
     """List the alerts of an automation, the oldest first."""
@@ -176,6 +192,16 @@ def health_json(found: monitoring.Health) -> dict[str, Any]:
             "interval": _interval(found.reviewers.interval),
             "unknown": found.reviewers.unknown,
         },
+    }
+
+
+def _line(line: monitoring.Line) -> dict[str, Any]:
+    return {
+        "key": line.key,
+        "title": line.title,
+        "done": line.done,
+        "evidence": line.evidence,
+        "action": line.action,
     }
 
 

@@ -1,6 +1,7 @@
 """Automations: workflow files and what they mean, their versions, and who may start them."""
 
 from assay.automations.addressing import get, resolve_target, version_by_ref
+from assay.automations.archiving import set_archived
 from assay.automations.asked_models import AskedModel, asked_models, asks_a_model
 from assay.automations.compiled import definition_of
 from assay.automations.definition import ParsedWorkflow, TriggerDefaults, WorkflowDefinition, WorkflowSettings
@@ -88,6 +89,7 @@ __all__ = [
     "read_files",
     "read_version",
     "resolve_target",
+    "set_archived",
     "set_limits",
     "set_triggers",
     "version_by_ref",

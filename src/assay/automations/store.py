@@ -13,6 +13,7 @@ from assay.automations.model import (
     GateRecord,
     Kind,
     Limits,
+    Status,
     Triggers,
     Version,
     VersionFile,
@@ -85,6 +86,8 @@ UPDATE automations SET
     updated_at = now()
 WHERE organization_id = $1 AND id = $2
 """
+
+SET_STATUS = "UPDATE automations SET status = $3, updated_at = now() WHERE organization_id = $1 AND id = $2"
 
 LIMIT = """
 UPDATE automations SET concurrency_limit = $3, retention_days = $4, updated_at = now()
@@ -210,6 +213,11 @@ async def switch_triggers(
 ) -> None:
     """Set the triggers that are given, and remember that a person did."""
     await tx.execute(SWITCH, organization_id, automation_id, api, manual)
+
+
+async def set_status(tx: db.Transaction, organization_id: str, automation_id: str, status: Status) -> None:
+    """Say whether the automation is in use."""
+    await tx.execute(SET_STATUS, organization_id, automation_id, status)
 
 
 async def set_limits(

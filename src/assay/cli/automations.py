@@ -8,6 +8,7 @@ import typer
 from assay.cli import alerts, output
 from assay.cli.answers import Json, part
 from assay.cli.automation_health import health
+from assay.cli.automation_lifecycle import lifecycle
 from assay.cli.connection import automation_ref, connect
 from assay.cli.options import AsJson, AutomationName, BaseUrl
 from assay.cli.output import Value
@@ -24,6 +25,7 @@ class Trigger(StrEnum):
 app = typer.Typer(help="Look at automations and how they fare; switch triggers, set limits, watch them.")
 app.add_typer(alerts.app, name="alerts")
 app.command("health")(health)
+app.command("lifecycle")(lifecycle)
 
 Search = Annotated[str | None, typer.Option("--search", help="Part of the name or the description.")]
 PageSize = Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at most.")]
@@ -91,6 +93,23 @@ def triggers(
         output.print_json(found)
         return
     output.print_fields(found["triggers"])
+
+
+@app.command("archive")
+def archive(
+    automation: AutomationName,
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="Take it back into use.")] = False,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Archive an automation: it keeps everything and starts no runs."""
+    with connect(base_url) as client:
+        found = client.automations.set_archived(automation_ref(automation), archived=not undo)
+    if as_json:
+        output.print_json(found)
+        return
+    output.print_fields({"automation": found["slug"], "status": found["status"]})
 
 
 @app.command("limits")

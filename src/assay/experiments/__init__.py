@@ -22,6 +22,7 @@ from assay.experiments.gate import (
     PushedThrough,
     StoredPolicy,
     examine,
+    gated_versions,
     policy_of,
     promote,
     push,
@@ -34,6 +35,7 @@ from assay.experiments.model import Counts, Experiment, ExperimentRun, Plan, Sco
 from assay.experiments.planning import Started, create, run_example
 from assay.experiments.reading import get, list_experiments, runs_in_portions, scores_of_run
 from assay.experiments.reporting import Case, comparison_markdown, gate_markdown, junit_xml, mismatch_words
+from assay.experiments.result_store import GatedVersion
 
 __all__ = [
     "DEFAULT_ORDER",
@@ -53,6 +55,7 @@ __all__ = [
     "ExperimentNotFoundError",
     "ExperimentRun",
     "GateNotPassedError",
+    "GatedVersion",
     "Grader",
     "InvalidGatePolicyError",
     "InvalidPlanError",
@@ -77,6 +80,7 @@ __all__ = [
     "export",
     "follow",
     "gate_markdown",
+    "gated_versions",
     "get",
     "junit_xml",
     "list_experiments",

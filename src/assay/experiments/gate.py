@@ -24,7 +24,7 @@ from assay.experiments.gate_rules import (
     policy_json,
     read_policy,
 )
-from assay.experiments.result_store import StandingResult
+from assay.experiments.result_store import GatedVersion, StandingResult
 
 MAX_REASON = 2_000
 
@@ -140,6 +140,17 @@ async def remove_policy(tx: db.Transaction, caller: access.Caller, automation: s
     if before is not None:
         await result_store.delete_policy(tx, caller.organization_id, target.id)
         await _record(tx, caller, "gate.removed", target.id, {"before": policy_json(before.policy)})
+
+
+async def gated_versions(
+    tx: db.Transaction, organization_id: str, automation_ids: Sequence[str]
+) -> dict[str, GatedVersion]:
+    """Return, for each of the automations that have a gate policy, its highest version and whether that got through.
+
+    It is what a list shows: one query, and no gate is examined.
+    """
+    found = await result_store.gated_versions(tx, organization_id, automation_ids)
+    return {one.automation_id: one for one in found}
 
 
 # --- the decision

@@ -82,6 +82,21 @@ POLICY = """
 SELECT policy, updated_by, updated_at FROM gate_policies WHERE organization_id = $1 AND automation_id = $2
 """
 
+# The highest version of each automation that has a policy, and how it was last made current.
+GATED = """
+SELECT p.automation_id, v.id AS version_id, v.label, coalesce(v.id = a.current_version_id, false) AS is_current,
+       lately.override_reason IS NOT NULL AS overridden
+FROM gate_policies p
+JOIN automations a ON a.id = p.automation_id
+JOIN LATERAL (
+    SELECT id, label FROM automation_versions WHERE automation_id = a.id
+    ORDER BY precedence DESC NULLS LAST, created_at DESC LIMIT 1) AS v ON true
+LEFT JOIN LATERAL (
+    SELECT override_reason FROM automation_activations t WHERE t.automation_id = a.id AND t.version_id = v.id
+    ORDER BY t.created_at DESC LIMIT 1) AS lately ON true
+WHERE p.organization_id = $1 AND p.automation_id = ANY($2)
+"""
+
 SAVE_POLICY = """
 INSERT INTO gate_policies (automation_id, organization_id, policy, updated_by) VALUES ($2, $1, $3, $4)
 ON CONFLICT (automation_id) DO UPDATE
@@ -180,7 +195,24 @@ async def without_baseline(tx: db.Transaction) -> list[tuple[str, str]]:
     return [(row["organization_id"], row["id"]) for row in await tx.fetch(WITHOUT_BASELINE)]
 
 
+@dataclass(frozen=True, slots=True)
+class GatedVersion:
+    """The highest version of an automation with a gate policy; `overridden`: it is current though the gate said no."""
+
+    automation_id: str
+    version_id: str
+    label: str | None
+    is_current: bool
+    overridden: bool
+
+
 # --- gates
+
+
+async def gated_versions(tx: db.Transaction, organization_id: str, automation_ids: Sequence[str]) -> list[GatedVersion]:
+    """Read the highest version of each of the automations that have a gate policy."""
+    rows = await tx.fetch(GATED, organization_id, list(automation_ids))
+    return [GatedVersion(**dict(row)) for row in rows]
 
 
 async def graded_examples(tx: db.Transaction, organization_id: str, automation_id: str) -> list[GradedExample]:

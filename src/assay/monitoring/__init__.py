@@ -8,6 +8,7 @@ from assay.monitoring.errors import AlertNotFoundError
 from assay.monitoring.estimation import Estimate, estimate
 from assay.monitoring.health import Health, bucket_edges, review_health
 from assay.monitoring.judging import judge, rogan_gladen
+from assay.monitoring.lifecycle import Call, Facts, Lifecycle, Line, Tried, lifecycle, lifecycle_from
 from assay.monitoring.model import (
     Backlog,
     Bucket,
@@ -24,6 +25,7 @@ from assay.monitoring.model import (
     Query,
     Tally,
 )
+from assay.monitoring.standing import Standing, standings
 from assay.monitoring.store import waiting
 
 __all__ = [
@@ -32,33 +34,42 @@ __all__ = [
     "AlertRule",
     "Backlog",
     "Bucket",
+    "Call",
     "Drawn",
     "Estimate",
+    "Facts",
     "FeatureDrift",
     "Health",
     "InputDay",
     "InputDrift",
     "Judge",
     "JudgeCounts",
+    "Lifecycle",
+    "Line",
     "Look",
     "Moved",
     "Part",
     "Point",
     "Quality",
     "Query",
+    "Standing",
     "Tally",
+    "Tried",
     "add_alert",
     "bucket_edges",
     "drift",
     "estimate",
     "input_drift",
     "judge",
+    "lifecycle",
+    "lifecycle_from",
     "list_alerts",
     "preview",
     "remove_alert",
     "review_health",
     "rogan_gladen",
     "stability_index",
+    "standings",
     "sum_up_inputs",
     "waiting",
     "watch",

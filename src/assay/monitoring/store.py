@@ -12,6 +12,7 @@ MOST_REVIEWED = 500_000
 MOST_RUNS_A_DAY = 1_000
 """Runs of a day whose input is looked at; of more, those of the smallest ranks, which are as good as any."""
 MOST_JUDGED = 20_000
+MOST_CALLS = 10_000
 
 _SETTINGS = """
 SELECT set_config('statement_timeout', $1, true), set_config('plan_cache_mode', 'force_custom_plan', true),
@@ -94,6 +95,46 @@ SELECT EXISTS (
 """
     for mode in ("live", "shadow")
 }
+
+# Each of the two ways has its place in an index; the newest is found without a scan.
+_LAST_CALL = """
+SELECT mode, created_at FROM (
+    SELECT last.mode, last.created_at
+    FROM unnest(ARRAY['api', 'cli']) AS way (name),
+         LATERAL (
+            SELECT mode, created_at FROM runs
+            WHERE organization_id = $1 AND automation_id = $2 AND trigger_type = way.name AND outcome IS NOT NULL
+                AND outcome = 'completed' AND mode IN ('live', 'shadow') AND NOT in_experiment
+                AND created_at > now() - $3 * interval '1 day'
+            ORDER BY created_at DESC LIMIT 1) AS last
+) AS found ORDER BY created_at DESC LIMIT 1
+"""
+
+_ENDED_CALLS = """
+SELECT count(*) AS ended, count(*) FILTER (WHERE outcome = 'failed') AS failed
+FROM (
+    SELECT outcome FROM runs
+    WHERE organization_id = $1 AND automation_id = $2 AND trigger_type IN ('api', 'cli') AND outcome IS NOT NULL
+        AND mode IN ('live', 'shadow') AND NOT in_experiment AND created_at > now() - $3 * interval '1 day'
+    ORDER BY created_at DESC LIMIT $4
+) AS newest
+"""
+
+_DRAWN_OF_SEVERAL = """
+SELECT automation_id, coalesce(sample_stratum, '') AS stratum, sample_probability AS probability, count(*) AS sampled,
+       count(*) FILTER (WHERE review_rating = 'pass') AS passed,
+       count(*) FILTER (WHERE review_rating = 'fail') AS failed,
+       count(*) FILTER (WHERE review_rating = 'partial') AS partial
+FROM runs
+WHERE organization_id = $1 AND automation_id = ANY($2) AND sampled AND mode = 'live' AND outcome = 'completed'
+    AND created_at > now() - $3 * interval '1 day' AND parent_run_id IS NULL AND sample_probability > 0
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+
+_DEBTS = """
+SELECT automation_id, count(*) AS open FROM feedback
+WHERE organization_id = $1 AND automation_id = ANY($2) AND status = 'open' GROUP BY automation_id
+"""
 
 _DEBT = """
 SELECT count(*) AS count, min(created_at) AS oldest, count(*) FILTER (WHERE regressed IS NOT NULL) AS regressed,
@@ -238,6 +279,37 @@ async def has_traffic(
 ) -> bool:
     """Tell whether runs of this mode completed."""
     return await tx.fetch_value(_HAS_TRAFFIC[mode], organization_id, automation_id, start, end)
+
+
+async def last_call(
+    tx: db.Transaction, organization_id: str, automation_id: str, days: int
+) -> tuple[Mode, datetime] | None:
+    """Return mode and start of the last run that an application started and that completed, of the last days."""
+    row = await tx.fetch_one(_LAST_CALL, organization_id, automation_id, days)
+    return None if row is None else (row["mode"], row["created_at"])
+
+
+async def ended_calls(tx: db.Transaction, organization_id: str, automation_id: str, days: int) -> tuple[int, int]:
+    """Count the ended and the failed among the newest runs of the last days that applications started."""
+    row = await tx.fetch_one(_ENDED_CALLS, organization_id, automation_id, days, MOST_CALLS)
+    return (0, 0) if row is None else (row["ended"], row["failed"])
+
+
+async def drawn_of_several(
+    tx: db.Transaction, organization_id: str, automation_ids: Sequence[str], days: int
+) -> dict[str, list[Drawn]]:
+    """Sum up the random sample of the live runs of the last days, for each automation that has one."""
+    found: dict[str, list[Drawn]] = {}
+    for row in await tx.fetch(_DRAWN_OF_SEVERAL, organization_id, list(automation_ids), days):
+        values = dict(row)
+        found.setdefault(values.pop("automation_id"), []).append(Drawn(**values))
+    return found
+
+
+async def debts(tx: db.Transaction, organization_id: str, automation_ids: Sequence[str]) -> dict[str, int]:
+    """Count the open feedback of each automation that has any."""
+    rows = await tx.fetch(_DEBTS, organization_id, list(automation_ids))
+    return {row["automation_id"]: row["open"] for row in rows}
 
 
 async def debt(tx: db.Transaction, organization_id: str, automation_id: str) -> Backlog:
