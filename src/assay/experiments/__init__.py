@@ -31,6 +31,7 @@ from assay.experiments.gate import (
 )
 from assay.experiments.gate_rules import InvalidGatePolicyError, decision_json, policy_json, policy_schema, read_policy
 from assay.experiments.grading import Grader
+from assay.experiments.grid import Cell, Grid, GridFilter, GridOrder, GridRow, grid, runs_of_example
 from assay.experiments.model import Counts, Experiment, ExperimentRun, Plan, Score
 from assay.experiments.planning import Started, create, run_example
 from assay.experiments.reading import get, list_experiments, runs_in_portions, scores_of_run
@@ -41,6 +42,7 @@ __all__ = [
     "DEFAULT_ORDER",
     "DEFAULT_THRESHOLD",
     "Case",
+    "Cell",
     "Conductor",
     "Counts",
     "Coverage",
@@ -57,6 +59,10 @@ __all__ = [
     "GateNotPassedError",
     "GatedVersion",
     "Grader",
+    "Grid",
+    "GridFilter",
+    "GridOrder",
+    "GridRow",
     "InvalidGatePolicyError",
     "InvalidPlanError",
     "LetThrough",
@@ -82,6 +88,7 @@ __all__ = [
     "gate_markdown",
     "gated_versions",
     "get",
+    "grid",
     "junit_xml",
     "list_experiments",
     "mismatch_words",
@@ -94,6 +101,7 @@ __all__ = [
     "remove_policy",
     "run_example",
     "runs_in_portions",
+    "runs_of_example",
     "scores_of_run",
     "set_policy",
 ]

@@ -13,7 +13,7 @@ from assay.evaluators import GradedFile
 from assay.experiments.model import Counts, Experiment, ExperimentRun, Graded, RunVerdict, Score
 
 # What became of a run: grading says it, else its end does.
-_VERDICT = """CASE WHEN er.verdict IS NOT NULL THEN er.verdict
+VERDICT = """CASE WHEN er.verdict IS NOT NULL THEN er.verdict
             WHEN r.outcome = 'cancelled' THEN 'cancelled'
             WHEN r.outcome = 'completed' AND r.cancel_requested_at IS NOT NULL THEN 'cancelled'
             WHEN r.outcome IN ('failed', 'rejected') THEN 'error'
@@ -41,13 +41,13 @@ SELECT experiment_id, count(verdict) AS completed, count(*) FILTER (WHERE verdic
        count(*) FILTER (WHERE verdict = 'fail') AS failed, count(*) FILTER (WHERE verdict = 'error') AS errors,
        count(*) FILTER (WHERE verdict = 'ungraded') AS ungraded,
        count(*) FILTER (WHERE verdict = 'cancelled') AS cancelled, avg(score) AS avg_score
-FROM (SELECT er.experiment_id, {_VERDICT} AS verdict, er.score
+FROM (SELECT er.experiment_id, {VERDICT} AS verdict, er.score
       FROM example_runs er JOIN runs r ON r.id = er.run_id WHERE er.experiment_id = ANY($1)) AS ended
 GROUP BY experiment_id
 """
 
-_RUNS = f"""
-SELECT er.run_id AS id, r.status, er.example_id, er.example_name, er.repeat, {_VERDICT} AS verdict, er.score, er.passed,
+RUNS = f"""
+SELECT er.run_id AS id, r.status, er.example_id, er.example_name, er.repeat, {VERDICT} AS verdict, er.score, er.passed,
        r.error, r.created_at, r.completed_at, er.position
 FROM example_runs er JOIN runs r ON r.id = er.run_id
 WHERE er.experiment_id = $1
@@ -93,7 +93,7 @@ SELECT er.example_id, min(er.example_version_id) AS example_version_id, min(er.e
        count(*) FILTER (WHERE verdict.word = 'ungraded') AS ungraded, avg(er.score) AS score
 FROM example_runs er JOIN example_versions v ON v.id = er.example_version_id
 LEFT JOIN runs r ON r.id = er.run_id
-CROSS JOIN LATERAL (SELECT {_VERDICT} AS word) AS verdict
+CROSS JOIN LATERAL (SELECT {VERDICT} AS word) AS verdict
 WHERE er.experiment_id = $1 AND er.position = ANY($2::int[])
 GROUP BY er.example_id ORDER BY min(er.position)
 """
@@ -393,16 +393,16 @@ async def runs_of(
     tx: db.Transaction, experiment_id: str, *, after: int = -1, limit: int | None = None
 ) -> list[tuple[int, ExperimentRun]]:
     """Read runs of an experiment in order, each with its position; a portion begins behind the position `after`."""
-    sql = _RUNS + "AND er.position > $2 ORDER BY er.position LIMIT $3"
-    return [(row["position"], _run(row)) for row in await tx.fetch(sql, experiment_id, after, limit)]
+    sql = RUNS + "AND er.position > $2 ORDER BY er.position LIMIT $3"
+    return [(row["position"], run_of_row(row)) for row in await tx.fetch(sql, experiment_id, after, limit)]
 
 
 async def ended_at(
     tx: db.Transaction, experiment_id: str, positions: Collection[int]
 ) -> list[tuple[int, ExperimentRun]]:
     """Read those of the runs at these positions that have ended, in the order of their ends."""
-    sql = _RUNS + "AND er.position = ANY($2::int[]) AND r.outcome IS NOT NULL ORDER BY r.completed_at, er.position"
-    return [(row["position"], _run(row)) for row in await tx.fetch(sql, experiment_id, list(positions))]
+    sql = RUNS + "AND er.position = ANY($2::int[]) AND r.outcome IS NOT NULL ORDER BY r.completed_at, er.position"
+    return [(row["position"], run_of_row(row)) for row in await tx.fetch(sql, experiment_id, list(positions))]
 
 
 async def scores_of(tx: db.Transaction, organization_id: str, run_ids: Sequence[str]) -> dict[str, list[Score]]:
@@ -529,7 +529,8 @@ def _files(text: str | None) -> list[GradedFile]:
     return [] if text is None else [GradedFile(**file) for file in json.loads(text)]
 
 
-def _run(row: db.Row) -> ExperimentRun:
+def run_of_row(row: db.Row) -> ExperimentRun:
+    """Read a run from a row of `RUNS`."""
     verdict: RunVerdict | None = row["verdict"]
     values = {name: row[name] for name in ExperimentRun.__dataclass_fields__ if name != "verdict"}
     return ExperimentRun(**values, verdict=verdict)
