@@ -14,7 +14,7 @@ from assay.api.bodies import checked, read_json
 from assay.api.callers import Authorized, Here, Server
 from assay.api.errors import JsonResponse
 from assay.clock import iso
-from assay.errors import AssayError, InvalidValueError, Issue
+from assay.errors import InvalidValueError, Issue
 
 router = APIRouter(tags=["automations"])
 
@@ -128,7 +128,10 @@ async def validate_workflow(request: Request, caller: Authorized, server: Here) 
     body = checked(ValidateBody, await read_json(request, server.settings.max_json_bytes))
     async with server.database.transaction() as tx:
         definition, found = await automations.check_workflow(tx, caller.organization_id, source=body.yaml)
-    issues = list(found) + (await _model_issues(server, caller, definition) if definition else [])
+    issues = [
+        *found,
+        *(await automations.model_issues(server.models, caller.organization_id, definition) if definition else ()),
+    ]
     shown = [{**_warning(issue), "hint": issue.hint} for issue in issues]
     return JsonResponse({"valid": definition is not None, "issues": shown})
 
@@ -194,7 +197,6 @@ async def set_limits(request: Request, automation_id: str, caller: Authorized, s
             concurrency_limit=body.concurrency_limit if "concurrency_limit" in given else present.concurrency_limit,
             retention_days=body.retention_days if "retention_days" in given else present.retention_days,
         )
-        await tx.execute("SELECT pg_notify('assay_limits', $1)", found.id)
     return JsonResponse({"automationId": found.id, **_limits(found)})
 
 
@@ -282,7 +284,7 @@ async def _push(request: Request, caller: access.Caller, server: Server, automat
         )
         pushed = through.pushed
         definition = await automations.definition_of(tx, caller.organization_id, pushed.version.id)
-    issues = [*pushed.issues, *await _model_issues(server, caller, definition)]
+    issues = [*pushed.issues, *await automations.model_issues(server.models, caller.organization_id, definition)]
     content = {
         "automation": _summary(pushed.automation),
         "version": _version(pushed.version),
@@ -295,20 +297,6 @@ async def _push(request: Request, caller: access.Caller, server: Server, automat
 
 def _reason(override: Override | None) -> str | None:
     return None if override is None else override.reason
-
-
-async def _model_issues(
-    server: Server, caller: access.Caller, definition: automations.WorkflowDefinition
-) -> list[Issue]:
-    """Warn of models that are not there: they may be configured before the first run."""
-    issues: list[Issue] = []
-    for asked in automations.asked_models(definition):
-        try:
-            await server.models.check(caller.organization_id, requested=asked.requested)
-        except AssayError as error:
-            field = f"steps.{asked.step}.with.model"
-            issues.append(Issue(field, error.message, error.code, "warning", hint=error.hint))
-    return issues
 
 
 def _page(request: Request) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from assay.automations.addressing import get, resolve_target, version_by_ref
 from assay.automations.archiving import set_archived
-from assay.automations.asked_models import AskedModel, asked_models, asks_a_model
+from assay.automations.asked_models import AskedModel, asked_models, asks_a_model, model_issues
 from assay.automations.compiled import definition_of
 from assay.automations.definition import ParsedWorkflow, TriggerDefaults, WorkflowDefinition, WorkflowSettings
 from assay.automations.errors import (
@@ -38,7 +38,7 @@ from assay.automations.model import (
 )
 from assay.automations.triggers import set_triggers
 from assay.automations.validation import parse_workflow
-from assay.automations.version_files import FileProblem, NewFiles, read_files, version_file
+from assay.automations.version_files import FileProblem, NewFiles, files_of, read_files, version_file
 from assay.automations.versions import check_workflow, hold, promote, push, read_version, was_current
 
 __all__ = [
@@ -79,10 +79,12 @@ __all__ = [
     "asks_a_model",
     "check_workflow",
     "definition_of",
+    "files_of",
     "get",
     "hold",
     "list_automations",
     "list_versions",
+    "model_issues",
     "parse_workflow",
     "promote",
     "push",

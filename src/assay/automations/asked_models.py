@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from assay import db, steps
+from assay import db, providers, steps
 from assay.automations.addressing import get
 from assay.automations.compiled import definition_of
 from assay.automations.definition import WorkflowDefinition
 from assay.automations.errors import AutomationNotFoundError, StoredVersionError
 from assay.automations.scoping import is_template
+from assay.errors import AssayError, Issue
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,18 @@ def asked_models(definition: WorkflowDefinition) -> Iterator[AskedModel]:
                 continue
             named = "/".join(word for word in words if isinstance(word, str))
             yield AskedModel(spec.name, named or definition.default_model)
+
+
+async def model_issues(models: providers.Models, organization_id: str, definition: WorkflowDefinition) -> list[Issue]:
+    """Warn of models that are not there: they may be configured before the first run."""
+    issues: list[Issue] = []
+    for asked in asked_models(definition):
+        try:
+            await models.check(organization_id, requested=asked.requested)
+        except AssayError as error:
+            field = f"steps.{asked.step}.with.model"
+            issues.append(Issue(field, error.message, error.code, "warning", hint=error.hint))
+    return issues
 
 
 async def asks_a_model(tx: db.Transaction, organization_id: str, definition: WorkflowDefinition) -> bool:

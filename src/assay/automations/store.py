@@ -90,8 +90,11 @@ WHERE organization_id = $1 AND id = $2
 SET_STATUS = "UPDATE automations SET status = $3, updated_at = now() WHERE organization_id = $1 AND id = $2"
 
 LIMIT = """
-UPDATE automations SET concurrency_limit = $3, retention_days = $4, updated_at = now()
-WHERE organization_id = $1 AND id = $2
+WITH limited AS (
+    UPDATE automations SET concurrency_limit = $3, retention_days = $4, updated_at = now()
+    WHERE organization_id = $1 AND id = $2
+)
+SELECT pg_notify('assay_limits', $2)
 """
 
 LIMITED = """
@@ -228,7 +231,7 @@ async def set_limits(
     concurrency_limit: int | None,
     retention_days: int | None,
 ) -> None:
-    """Set both limits."""
+    """Set both limits, and tell the workers when the transaction commits."""
     await tx.execute(LIMIT, organization_id, automation_id, concurrency_limit, retention_days)
 
 

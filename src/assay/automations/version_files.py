@@ -99,6 +99,13 @@ def read_files(blobs: files.Blobs, given: Mapping[str, str]) -> NewFiles:
     return new
 
 
+async def files_of(blobs: files.Blobs, carried: Iterable[VersionFile]) -> NewFiles:
+    """Take the files that a version carries along, to be pushed with another text."""
+    found = {file.path: file for file in carried}
+    contents = {path: await blobs.read(file.sha256, MAX_FILE_BYTES) for path, file in found.items()}
+    return NewFiles(blobs, contents, found, sent=set(found))
+
+
 def problem_of(new: NewFiles | None) -> FileProblem:
     """Return what tells whether a file was sent; nothing was where there is None."""
     return _not_sent if new is None else new.problem
