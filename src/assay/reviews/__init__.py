@@ -104,6 +104,7 @@ from assay.reviews.sampling import (
     set_sampling,
 )
 from assay.reviews.sampling_store import CurrentVersion, DrawnGroup, RateChange
+from assay.reviews.settled_by import SettledMiss, settled_by
 from assay.reviews.strata import Stratum
 
 __all__ = [
@@ -178,6 +179,7 @@ __all__ = [
     "ReviewerAgreement",
     "Sampler",
     "SamplingPolicy",
+    "SettledMiss",
     "StaleFeedbackError",
     "StoredSampling",
     "Stratum",
@@ -234,6 +236,7 @@ __all__ = [
     "set_incumbent",
     "set_sampling",
     "settle",
+    "settled_by",
     "skip",
     "summaries",
     "top_up",

@@ -52,6 +52,16 @@ SELECT EXISTS (SELECT FROM feedback_history
                WHERE organization_id = $1 AND run_id = $2 AND changes->'rating'->>'after' IN ('fail', 'partial'))
 """
 
+_SETTLED_BY = """
+SELECT f.run_id, r.example_id, r.example_name, f.status = 'open' AS is_back
+FROM example_results r
+JOIN feedback f ON f.organization_id = r.organization_id AND f.promoted_example_id = r.example_id
+WHERE r.experiment_id = $1 AND r.organization_id = $2
+  AND (f.status = 'resolved' AND f.evidence->>'experimentId' = $1
+       OR f.status = 'open' AND f.regressed->>'experimentId' = $1)
+ORDER BY is_back DESC, r.example_name, f.run_id
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -72,6 +82,11 @@ class Result:
 async def concerned_runs(tx: db.Transaction, organization_id: str, experiment_id: str) -> list[str]:
     """Name the runs whose promoted miss an experiment that ended may have proven or brought back, by id."""
     return [row["run_id"] for row in await tx.fetch(_CONCERNED, experiment_id, organization_id)]
+
+
+async def settled_by(tx: db.Transaction, organization_id: str, experiment_id: str) -> list[db.Row]:
+    """Return the promoted misses that an experiment resolved or opened again: run_id, example_id and _name, is_back."""
+    return list(await tx.fetch(_SETTLED_BY, experiment_id, organization_id))
 
 
 async def automation_of(tx: db.Transaction, organization_id: str, experiment_id: str) -> str:
