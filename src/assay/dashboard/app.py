@@ -8,7 +8,19 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from assay.dashboard import assets, automations, document_pages, home, live, run_detail, run_pane, runs, signing_in
+from assay.dashboard import (
+    assets,
+    automations,
+    document_pages,
+    home,
+    live,
+    run_actions,
+    run_detail,
+    run_pane,
+    run_start,
+    runs,
+    signing_in,
+)
 from assay.dashboard.error_page import ErrorPage, status_of
 from assay.dashboard.rendering import render
 from assay.errors import AssayError, ErrorKind
@@ -21,7 +33,9 @@ ROUTERS = (
     home.router,
     automations.router,
     document_pages.router,
+    run_start.router,
     runs.router,
+    run_actions.router,
     run_pane.router,
     run_detail.router,
 )
