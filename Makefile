@@ -16,7 +16,7 @@ setup: .venv/.ready ## Put everything into .venv, as the lock file says; quick w
 	@tools/setup
 	@touch $@
 
-demo: setup ## Send 24 made-up invoices through a workflow; stays up on a terminal.
+demo: setup ## Lead a workflow through its life on made-up invoices; stays up on a terminal.
 	@$(BIN)/assay demo
 
 test: setup ## Run the tests, against a PostgreSQL of their own.

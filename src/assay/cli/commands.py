@@ -76,7 +76,10 @@ COMMANDS: Mapping[str, Place] = {
     ),
     "worker": Place(SERVER, "server", "worker", "Run a worker: any number of them may share one database."),
     "demo": Place(
-        SERVER, "demo", "demo", "Send made-up invoices through the example workflow, and count what it gets right."
+        SERVER,
+        "demo",
+        "demo",
+        "Lead a workflow through its life on made-up invoices: measured, reviewed, mended, proven.",
     ),
     "keys": Place(SERVER, "keys", "app", "Make, list and revoke API keys, on the server's own data."),
     "users": Place(SERVER, "users", "app", "Add people, list them, and print links that sign them in once."),
