@@ -217,7 +217,7 @@ class TestLists:
             "/api/v1/runs?source=workflows.invoices&status=completed%2Cfailed&createdAfter=7d&limit=50"
         )
         rows = [line.split("\t") for line in finished.out.splitlines()]
-        assert rows[0] == ["exec_1", "invoices", "1.0.0", "completed", "cli", "2026-11-24T08:35:00.000Z", "412", ""]
+        assert rows[0] == ["exec_1", "invoices", "1.0.0", "completed", "", "cli", "2026-11-24T08:35:00.000Z", "412", ""]
         assert rows[1][3] == "failed"
         assert "\x1b" not in finished.out
 

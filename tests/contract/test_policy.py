@@ -193,6 +193,8 @@ def _ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
         "/feedback": {"rating": "pass"},
         "/reviews": {"status": "open"},
         "/skip": {"reason": "not mine"},
+        "/runs/import": {"outputs": []},
+        "/incumbent": {"output": 1},
     }
     body = next((body for end, body in bodies.items() if path.endswith(end) and method != "GET"), None)
     return client.request(method, path, json=body) if body else client.request(method, path)

@@ -70,7 +70,7 @@ def demo(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Lead the example workflow through its life: measured, in the shadow, reviewed, mended, proven, live.
+    """Lead a workflow through its life on made-up invoices: measured, reviewed, mended, proven.
 
     On a terminal the server stays up until Ctrl-C. Otherwise, or with DEMO_EXIT=1, everything is
     stopped at the end. Exits with 1 if a run did not complete, or a miss is not proven to be mended.
