@@ -238,11 +238,12 @@ def _bars(run: runs.RunDetail, steps: Sequence[traces.StepTrace], chosen: str | 
         return []
     first = min(run.summary.started_at or kept[0].started_at, *(step.started_at for step in steps))
     last = max(run.summary.completed_at or kept[0].completed_at, *(step.completed_at for step in steps))
+    top = min(map(_depth, steps))
     whole = max((last - first).total_seconds(), 0.001)
     return [
         Bar(
             step=step,
-            depth=len(step.scope) if isinstance(step.scope, list) else 0,
+            depth=_depth(step) - top,
             begin=(step.started_at - first).total_seconds() / whole * WIDTH,
             width=max((step.completed_at - step.started_at).total_seconds() / whole * WIDTH, 4),
             attempts=len(step.attempts) if isinstance(step.attempts, list) else 1,
@@ -253,6 +254,10 @@ def _bars(run: runs.RunDetail, steps: Sequence[traces.StepTrace], chosen: str | 
         )
         for step in kept
     ]
+
+
+def _depth(step: traces.StepTrace) -> int:
+    return len(step.scope) if isinstance(step.scope, list) else 0
 
 
 def _step_url(run_id: str, step_key: str) -> str:

@@ -132,6 +132,11 @@ class RunListQuery:
         pairs += [(name, value) for name, value in changes.items() if value is not None]
         return f"{path}?{urlencode(pairs)}" if pairs else path
 
+    def without(self, name: str) -> str:
+        """Return the URL of the list without a filter."""
+        pairs = self.rest(name)
+        return f"/runs?{urlencode(pairs)}" if pairs else "/runs"
+
     def rest(self, *names: str) -> list[tuple[str, str]]:
         """Return the other parameters, for a form that changes these and begins at the first page."""
         return [(name, value) for name, value in self._pairs if name not in {*names, "cursor", "run"}]
@@ -159,9 +164,16 @@ class RunListQuery:
         return [*found, ("Order", order)]
 
     @property
-    def more_count(self) -> int:
-        """How many of the other filters are set."""
-        return sum(1 for _, fields in self.groups for one in fields if one.value) + len(self.carried)
+    def active(self) -> list[Toggle]:
+        """The other filters that are set, each with the URL of the list without it."""
+        labels = {one.name: (one.label, dict(one.options)) for _, fields in self.groups for one in fields}
+        unshown = {name for name, _ in self.carried}
+        found: list[Toggle] = []
+        for name in dict.fromkeys(name for name, _ in self._pairs if name in {*labels, *unshown}):
+            label, options = labels.get(name, (name, {}))
+            value = self.one(name)
+            found.append(Toggle(f"{label}: {options.get(value, value)}", self.without(name), on=True))
+        return found
 
     @property
     def carried(self) -> list[tuple[str, str]]:

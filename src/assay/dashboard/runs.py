@@ -1,6 +1,7 @@
 """The page of runs: a list that its URL describes, one run beside it, and what is new since it was shown."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar
@@ -84,7 +85,8 @@ async def runs_page(request: Request, visitor: SignedIn, server: Here) -> Respon
         except InvalidValueError as error:
             problem = error
         if problem is None and query.one("run"):
-            pane = await read_pane(tx, visitor, query.one("run"))
+            with suppress(runs.RunNotFoundError):  # it may be gone; the list is still what was asked for
+                pane = await read_pane(tx, visitor, query.one("run"))
     shown = RunsPage(
         title="Runs",
         rows=[
