@@ -1,5 +1,6 @@
 """What the process before made of the same inputs: brought in all or none, and held against runs honestly."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -178,6 +179,16 @@ async def test_ten_thousand_outputs_are_one_call_and_one_more_is_none(room: Revi
     again = await bring(room, owner, automation, *({"runId": one, "output": {"total": 12}} for one in made))
     assert ((done.added, done.replaced), (again.added, again.replaced)) == ((50, 0), (0, 50))
     assert (await agreement(room, automation)).identical == 50
+
+
+async def test_imports_of_the_same_runs_and_figures_of_them_at_once_do_no_harm(room: ReviewRoom, owner: access.Caller):
+    automation = await room.automation()
+    made = await room.runs(automation, 200)
+    await bring(room, owner, automation, *({"runId": one, "output": {"total": 1}} for one in made))
+    outputs = [{"runId": one, "output": {"total": 12}} for one in made]
+    turns = [bring(room, owner, automation, *order) for order in (outputs, outputs[::-1], outputs[50:], outputs[::-3])]
+    await asyncio.gather(*turns, *(agreement(room, automation) for _ in range(4)))
+    assert (await agreement(room, automation)).identical == 200
 
 
 async def test_another_organization_has_no_such_run(room: ReviewRoom, owner: access.Caller):

@@ -25,6 +25,7 @@ INSERT INTO incumbent_outputs AS i (run_id, organization_id, automation_id, outp
 SELECT given.run_id, $1, r.automation_id, given.output::json, given.source, $5
 FROM unnest($2::text[], $3::text[], $4::text[]) AS given (run_id, output, source)
 JOIN runs r ON r.organization_id = $1 AND r.id = given.run_id
+ORDER BY given.run_id  -- two imports of the same runs wait for each other, and not in a circle
 ON CONFLICT (run_id) DO UPDATE SET output = excluded.output, source = excluded.source, agreement = NULL,
     created_by = excluded.created_by, created_at = clock_timestamp()
 RETURNING (xmax = 0) AS is_new
@@ -48,10 +49,14 @@ WHERE i.organization_id = $1 AND i.automation_id = $2 AND ($3::text IS NULL OR r
 ORDER BY r.created_at DESC, r.id DESC LIMIT $6
 """
 
+# What somebody else is writing, or has replaced meanwhile, is compared again the next time.
 _REMEMBER = """
-UPDATE incumbent_outputs i SET agreement = given.agreement::json
-FROM unnest($2::text[], $3::text[]) AS given (run_id, agreement)
-WHERE i.organization_id = $1 AND i.run_id = given.run_id
+UPDATE incumbent_outputs i SET agreement = known.agreement::json
+FROM (SELECT given.run_id, given.agreement
+      FROM unnest($2::text[], $3::text[], $4::timestamptz[]) AS given (run_id, agreement, created_at)
+      JOIN incumbent_outputs o ON o.run_id = given.run_id AND o.created_at = given.created_at
+      WHERE o.organization_id = $1 FOR UPDATE OF o SKIP LOCKED) known
+WHERE i.run_id = known.run_id
 """
 
 Outcome = Literal["completed", "failed", "cancelled", "rejected"]
@@ -174,8 +179,9 @@ async def compared(
 
 
 async def remember(
-    tx: db.Transaction, organization_id: str, by: str | None, fields: Mapping[str, Mapping[str, bool]]
+    tx: db.Transaction, organization_id: str, by: str | None, compared_now: Sequence[tuple[Pair, Mapping[str, bool]]]
 ) -> None:
-    """Keep which fields agreed, by run, so that they need not be compared again."""
-    texts = [jsontext.dump({"by": by, "fields": one}) for one in fields.values()]
-    await tx.execute(_REMEMBER, organization_id, list(fields), texts)
+    """Keep which fields agreed, so that they need not be compared again."""
+    texts = [jsontext.dump({"by": by, "fields": fields}) for _, fields in compared_now]
+    run_ids, since = [pair.run_id for pair, _ in compared_now], [pair.created_at for pair, _ in compared_now]
+    await tx.execute(_REMEMBER, organization_id, run_ids, texts, since)

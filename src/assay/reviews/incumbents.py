@@ -300,9 +300,9 @@ async def _all_compared(
     for start in range(0, len(wanted), _BATCH):
         pairs = await store.pairs(tx, organization_id, wanted[start : start + _BATCH])
         batch = await asyncio.to_thread(_compare_those_that_can_be, pairs, judge)
-        new = {one.pair.run_id: one.fields for one in batch if one.pair.run_id not in fields}
+        new = [(one.pair, one.fields) for one in batch if one.pair.run_id not in fields]
         await store.remember(tx, organization_id, by, new)
-        fields |= new
+        fields |= {pair.run_id: compared for pair, compared in new}
         judged |= {one.pair.run_id: one.judged for one in batch if one.judged is not None}
     return fields, judged
 
