@@ -12,6 +12,7 @@ from assay.errors import Issue
 
 Folder = Literal["input", "expected"]
 ImportMode = Literal["append", "replace"]
+Expects = Literal["output", "error", "files", "nothing"]
 
 LAST = 2_147_483_647
 """Stands for the row order of an example that has none."""
@@ -69,6 +70,44 @@ class ExampleVersion:
     def stated_expectation(self) -> JsonValue:
         """What `expected.json` and the API say: the expected output, or `{"$error": {…}}`; None where neither is."""
         return self.expected if self.expected_error is None else {"$error": self.expected_error}
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleRow:
+    """An example as a table shows it. `input` is None where all its JSON has more than 2,000 characters (`json_size`).
+
+    `expects` says what should come out; `files` counts both sides.
+    """
+
+    example_id: str
+    name: str
+    row_order: int | None
+    input: JsonValue
+    json_size: int
+    expects: Expects
+    files: int
+    annotation: str | None
+    has_overrides: bool
+    promoted_run_id: str | None
+    changed_at: datetime
+    latest_run_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PastVersion:
+    """A version of an example, without what it holds: the revision that made it, by what action, and the one it ended.
+
+    `created_by` is a user id; `graded_hash` tells whether a verdict on it means the same as one on another.
+    """
+
+    id: str
+    name: str
+    from_revision: int
+    to_revision: int | None
+    action: str
+    graded_hash: str
+    created_by: str | None
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

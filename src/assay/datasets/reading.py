@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from assay import db
 from assay.datasets import store
 from assay.datasets.errors import ExampleNotFoundError, RevisionNotFoundError
-from assay.datasets.model import ExampleVersion, Revision
+from assay.datasets.model import ExampleRow, ExampleVersion, PastVersion, Revision
 
 
 async def hold(tx: db.Transaction, automation_id: str) -> None:
@@ -78,6 +78,29 @@ async def list_examples(
     """
     page = await store.list_current(tx, organization_id, automation_id, limit, offset, payloads=payloads)
     return page, await store.count(tx, organization_id, automation_id)
+
+
+async def list_rows(
+    tx: db.Transaction,
+    organization_id: str,
+    automation_id: str,
+    *,
+    search: str | None = None,
+    limit: int,
+    offset: int = 0,
+) -> tuple[list[ExampleRow], int]:
+    """Return one page of the examples as a table shows them, in their order, and how many there are in all.
+
+    `search` is a part of the name or the annotation, in capitals or not. No large payload is read.
+    """
+    return await store.rows(tx, organization_id, automation_id, search, limit, offset)
+
+
+async def past_versions(
+    tx: db.Transaction, organization_id: str, automation_id: str, example_id: str, *, limit: int
+) -> list[PastVersion]:
+    """Return the versions of an example, newest first, without what they hold; `version_of` reads one."""
+    return await store.past_versions(tx, organization_id, automation_id, example_id, limit)
 
 
 async def get_example(tx: db.Transaction, organization_id: str, automation_id: str, reference: str) -> ExampleVersion:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from assay import clock, db, jsontext
-from assay.datasets.model import LAST, Content, ExampleFile, ExampleVersion, Revision
+from assay.datasets.model import LAST, Content, ExampleFile, ExampleRow, ExampleVersion, PastVersion, Revision
 from assay.ids import new_id
 
 _LOCKS = 0x64617461  # "data": the namespace of advisory locks on datasets
@@ -80,6 +80,37 @@ WHERE {_CURRENT} AND (v.example_id = $3 OR v.name = $3) ORDER BY v.example_id = 
 """
 
 COUNT = f"SELECT count(*) FROM example_versions v WHERE {_CURRENT}"
+
+_MATCHING = """
+($3::text IS NULL OR strpos(lower(v.name), lower($3)) > 0 OR strpos(lower(coalesce(v.annotation, '')), lower($3)) > 0)
+"""
+
+# Small JSON lies in the row itself; what is larger is never fetched.
+ROWS = f"""
+WITH page AS MATERIALIZED (
+    SELECT v.id FROM example_versions v WHERE {_CURRENT} AND {_MATCHING} ORDER BY {_PLACE} LIMIT $4 OFFSET $5)
+SELECT v.example_id, v.name, v.row_order, CASE WHEN v.json_size <= 2000 THEN v.input END AS input, v.json_size,
+    CASE WHEN v.expected_error IS NOT NULL THEN 'error'
+         WHEN v.expected IS NOT NULL THEN 'output'
+         WHEN EXISTS (SELECT FROM example_files f WHERE f.example_version_id = v.id AND f.path LIKE 'expected/%')
+             THEN 'files'
+         ELSE 'nothing' END AS expects,
+    (SELECT count(*) FROM example_files f WHERE f.example_version_id = v.id) AS files,
+    v.annotation, v.overrides IS NOT NULL AS has_overrides, e.promoted_run_id,
+    coalesce(e.updated_at, e.created_at) AS changed_at,
+    (SELECT max(r.run_id) FROM example_runs r
+     WHERE r.organization_id = v.organization_id AND r.example_id = v.example_id) AS latest_run_id
+{_FROM} JOIN page ON page.id = v.id ORDER BY {_PLACE}
+"""
+
+COUNT_MATCHING = f"SELECT count(*) FROM example_versions v WHERE {_CURRENT} AND {_MATCHING}"
+
+PAST_VERSIONS = """
+SELECT v.id, v.name, v.from_revision, v.to_revision, r.action, v.graded_hash, v.created_by, v.created_at
+FROM example_versions v JOIN dataset_revisions r ON r.automation_id = v.automation_id AND r.number = v.from_revision
+WHERE v.organization_id = $1 AND v.automation_id = $2 AND v.example_id = $3
+ORDER BY v.from_revision DESC LIMIT $4
+"""
 
 GRADED = f"SELECT v.example_id, v.name, v.graded_hash FROM example_versions v WHERE {_CURRENT} ORDER BY v.name"
 
@@ -259,6 +290,23 @@ async def list_current(
     query = LIST % (_PAYLOADS if payloads else _NO_PAYLOADS)
     rows = await tx.fetch(query, organization_id, automation_id, limit, offset)
     return await _with_files(tx, organization_id, rows)
+
+
+async def rows(
+    tx: db.Transaction, organization_id: str, automation_id: str, search: str | None, limit: int, offset: int
+) -> tuple[list[ExampleRow], int]:
+    """Return one page of the examples as they are now, in short, and how many match in all."""
+    total = await tx.fetch_value(COUNT_MATCHING, organization_id, automation_id, search)
+    found = await tx.fetch(ROWS, organization_id, automation_id, search, limit, offset)
+    return [ExampleRow(**{**dict(row), "input": jsontext.load(row["input"])}) for row in found], total
+
+
+async def past_versions(
+    tx: db.Transaction, organization_id: str, automation_id: str, example_id: str, limit: int
+) -> list[PastVersion]:
+    """Return the newest versions of an example."""
+    found = await tx.fetch(PAST_VERSIONS, organization_id, automation_id, example_id, limit)
+    return [PastVersion(**dict(row)) for row in found]
 
 
 async def find(tx: db.Transaction, organization_id: str, automation_id: str, reference: str) -> ExampleVersion | None:

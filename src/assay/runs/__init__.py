@@ -34,6 +34,7 @@ from assay.runs.model import (
     TriggerType,
     sample_rank,
 )
+from assay.runs.overrides import StepOverride, override_sheet
 from assay.runs.rerunning import rerun, run_to_repeat
 from assay.runs.starting import IdempotencyKey, StartRequest, check_trigger, new_run_id, replayed, start
 from assay.runs.step_context import Ended, Grader, Sampler, Services
@@ -77,6 +78,7 @@ __all__ = [
     "Standing",
     "StartRequest",
     "StepComparison",
+    "StepOverride",
     "TimeLimits",
     "TriggerType",
     "Upload",
@@ -94,6 +96,7 @@ __all__ = [
     "get_input",
     "list_runs",
     "new_run_id",
+    "override_sheet",
     "replayed",
     "rerun",
     "run_to_repeat",

@@ -1,13 +1,45 @@
 """What an override given with a run does to a step's output."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from assay import jsonschemas
+from assay import automations, jsonschemas, steps
 
 OverrideMode = Literal["skipped", "partial"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepOverride:
+    """A step of a workflow, nested in `depth` others, and what becomes of it; None: it runs as it is written."""
+
+    name: str
+    type_name: str
+    depth: int
+    mode: OverrideMode | None
+
+
+def override_sheet(definition: automations.WorkflowDefinition, overrides: JsonValue) -> list[StepOverride]:
+    """List every step of a workflow in its order, with what overrides given with a run (`{steps: {…}}`) do to it."""
+    given = overrides.get("steps") if isinstance(overrides, dict) else None
+    by_step = given if isinstance(given, dict) else {}
+    return list(_overridden(definition.steps, by_step, 0))
+
+
+def _overridden(specs: Sequence[steps.StepSpec], given: Mapping[str, JsonValue], depth: int) -> Iterator[StepOverride]:
+    for spec in specs:
+        yield StepOverride(spec.name, spec.type_name, depth, _mode_of(spec, given.get(spec.name)))
+        for block in spec.blocks.values():
+            yield from _overridden(block.steps, given, depth + 1)
+
+
+def _mode_of(spec: steps.StepSpec, override: JsonValue) -> OverrideMode | None:
+    if not isinstance(override, dict):
+        return None
+    kind = steps.catalogue()[spec.type_name]
+    return override_mode(kind.completed_stub(override), kind.override_schema_of(spec.config))
 
 
 def override_mode(override: Mapping[str, JsonValue], output_schema: Mapping[str, Any] | None) -> OverrideMode:
