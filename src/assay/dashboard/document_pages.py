@@ -127,6 +127,11 @@ def pictures_of(request: Request) -> PagePictures:
 
 def run_file(run_id: str, file: files.Artifact) -> RunFile:
     """Describe a file of a run for a page."""
+    return file_below(f"/runs/{run_id}", file)
+
+
+def file_below(base: str, file: files.Artifact) -> RunFile:
+    """Describe a file for a page; `base` has the routes `files`, `document` and `pages` as a run has them."""
     place = quote(file.path)
     return RunFile(
         path=file.path,
@@ -135,8 +140,8 @@ def run_file(run_id: str, file: files.Artifact) -> RunFile:
         step=file.step_name,
         content_type=file.content_type,
         size=file.size,
-        url=f"/runs/{run_id}/files/{place}",
-        view_url=f"/runs/{run_id}/document/{place}",
+        url=f"{base}/files/{place}",
+        view_url=f"{base}/document/{place}",
         shown=_shown(file.content_type, file.name),
     )
 
@@ -179,6 +184,16 @@ async def page_picture(
 ) -> Response:
     """Send the picture of a page, counted from 0; `scale` is taken as the next of 1, 1.5, 2 and 3 (216 dpi)."""
     found = await _file(server, visitor, run_id, path)
+    return await picture_of(request, server, found, page, scale)
+
+
+async def picture_of(request: Request, server: Server, found: files.Artifact, page: int, scale: float) -> Response:
+    """Answer with the picture of a page, counted from 0.
+
+    Raises:
+        NotFoundError: there is no such page.
+        AssayError: it cannot be shown.
+    """
     wanted = next((step for step in SCALE_STEPS if step >= scale), SCALE_STEPS[-1])
     content = await pictures_of(request).jpeg(server, found, page, wanted)
     return Response(content, media_type="image/jpeg", headers=_PRIVATE)
@@ -193,11 +208,17 @@ async def document(request: Request, run_id: str, path: str, visitor: SignedIn, 
 
 async def view_of(request: Request, server: Server, run_id: str, found: files.Artifact) -> DocumentView:
     """Return what can be seen of a file; for a PDF the first look opens it in a child."""
-    file = run_file(run_id, found)
+    return await view_below(request, server, f"/runs/{run_id}", found)
+
+
+async def view_below(request: Request, server: Server, base: str, found: files.Artifact) -> DocumentView:
+    """Return what can be seen of a file, with URLs as `file_below` makes them."""
+    file = file_below(base, found)
     try:
         if file.shown == "pages":
             pages = (await pictures_of(request).open(server, found)).page_count
-            return DocumentView(file, pages=[page_url(run_id, found.path, page) for page in range(pages)])
+            place = quote(found.path)
+            return DocumentView(file, pages=[f"{base}/pages/{page}/{place}" for page in range(pages)])
         if file.shown == "text":
             text = await _beginning(server, found)
             return DocumentView(file, text=text.decode("utf-8", "replace"), cut=found.size > len(text))
