@@ -1,0 +1,214 @@
+"""Reviewing in the browser: by keyboard alone, without JavaScript, and with whatever stands in the output."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+from tests.acceptance.serving import push, set_step
+from tests.dashboard.browsing import PageAs, axe, fits
+
+Json = Any
+
+EVIL = "<script>window.hit=1</script><img src=x onerror='window.hit=1'>\"'"
+LINES = [{"text": "Pen", "price": 2.5}, {"text": "Ink", "price": 4}]
+
+
+def queued(http: httpx.Client, name: str, output: Json, count: int = 1) -> list[str]:
+    """Push an automation that puts this out, run it, and queue the runs for review."""
+    push(http, name, [set_step(**output)])
+    found = [run(http, name) for _ in range(count)]
+    added = http.post("/review-queue", json={"runIds": found})
+    assert added.status_code == 200, added.text
+    return found
+
+
+def run(http: httpx.Client, name: str) -> str:
+    answer = http.post("/runs", json={"target": f"workflows.{name}"}, params={"wait_for_completion": 20})
+    assert answer.status_code < 300, answer.text
+    return answer.json()["id"]
+
+
+def feedback(http: httpx.Client, run_id: str) -> Json:
+    return http.get(f"/runs/{run_id}/feedback").json()
+
+
+async def to_next(page: Page, name: str) -> None:
+    await page.goto(f"/review/next?automation=workflows.{name}")
+    await page.wait_for_url(re.compile("/review/rvi_"))
+
+
+async def press(page: Page, key: str) -> None:
+    """Hit a key and wait for the page that it leads to."""
+    async with page.expect_navigation():
+        await page.keyboard.press(key)
+
+
+async def test_ten_items_are_reviewed_by_keyboard_alone(page_as: PageAs, http: httpx.Client):
+    run_ids = queued(http, "ten", {"total": 12}, 10)
+    page = await page_as("reviewer")
+    await to_next(page, "ten")
+    for key in "1231231231":
+        await press(page, key)
+    await page.wait_for_url("**/review?done=*")
+    ratings = [feedback(http, run_id)["feedback"]["rating"] for run_id in run_ids]
+    assert ratings == ["pass", "fail", "partial"] * 3 + ["pass"]
+
+
+async def test_an_edited_field_becomes_the_expected_output_and_is_promoted(page_as: PageAs, http: httpx.Client):
+    (run_id,) = queued(http, "edited", {"total": 12, "customer_name": "ACME", "lines": LINES})
+    page = await page_as()
+    await to_next(page, "edited")
+    await page.keyboard.press("e")
+    await page.keyboard.press("ControlOrMeta+a")
+    await page.keyboard.type("1.234,50")
+    await page.get_by_label("Price, line 2").fill("5")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("p")
+    await press(page, "2")
+    said = feedback(http, run_id)
+    lines = [LINES[0], {"text": "Ink", "price": 5}]
+    assert said["expected"] == {"total": 1234.5, "customer_name": "ACME", "lines": lines}
+    assert [one["path"] for one in said["feedback"]["corrections"]] == ["/total", "/lines/1/price"]
+    assert said["feedback"]["status"] == "open"
+    example = http.get(f"/automations/workflows.edited/examples/{said['feedback']['promotedExampleId']}").json()
+    assert example["expected"] == said["expected"]
+
+
+async def test_a_verdict_takes_no_javascript(page_as: PageAs, http: httpx.Client):
+    run_ids = queued(http, "plain", {"total": 12, "paid": True, "due": None}, 2)
+    page = await page_as("reviewer", javascript=False)
+    await to_next(page, "plain")
+    await page.get_by_label("Total").fill("13")
+    await page.get_by_label("Paid").select_option("no")
+    await page.get_by_label("Note").fill("Read the wrong line")
+    await page.get_by_label("Other tags").fill("wrong line, total")
+    await page.get_by_role("button", name="Fail").click()
+    said = feedback(http, run_ids[0])
+    assert said["feedback"]["rating"] == "fail"
+    assert said["feedback"]["tags"] == ["wrong line", "total"]
+    assert said["expected"] == {"total": 13, "paid": False, "due": None}
+    await page.get_by_role("button", name="Undo it").click()
+    assert feedback(http, run_ids[0])["feedback"]["rating"] is None
+    await expect(page.get_by_label("Note")).to_have_value("Read the wrong line")
+
+
+async def test_what_stands_in_an_output_is_text(page_as: PageAs, http: httpx.Client):
+    (run_id,) = queued(http, "evil", {EVIL: EVIL, "lines": [{EVIL: EVIL, "price": 1}], "long": EVIL * 5})
+    page = await page_as()
+    await to_next(page, "evil")
+    await page.set_input_files(
+        "#corrected-file", {"name": f"{EVIL}.txt".replace("/", ""), "mimeType": "text/html", "buffer": b"x"}
+    )
+    await expect(page.locator("#expected-files li")).to_have_count(1)
+    assert await page.evaluate("window.hit") is None
+    await expect(page.locator("#fields script, #fields img")).to_have_count(0)
+    await press(page, "1")
+    said = feedback(http, run_id)
+    assert said["feedback"]["rating"] == "pass"
+    assert said["expected"] is None
+
+
+async def test_what_cannot_be_read_is_said_and_nothing_typed_is_lost(page_as: PageAs, http: httpx.Client):
+    (run_id,) = queued(http, "unreadable", {"total": 12, "name": "ACME"})
+    page = await page_as("reviewer", javascript=False)
+    await to_next(page, "unreadable")
+    await page.get_by_label("Total").fill("twelve")
+    await page.get_by_label("Name").fill("ACME Ltd.")
+    await page.get_by_role("button", name="Fail").click()
+    await expect(page.get_by_text("This is no number.")).to_be_visible()
+    await expect(page.get_by_label("Total")).to_have_value("twelve")
+    await expect(page.get_by_label("Name")).to_have_value("ACME Ltd.")
+    assert feedback(http, run_id)["feedback"] is None
+
+
+async def test_somebody_elses_change_is_told_and_not_overwritten(page_as: PageAs, http: httpx.Client):
+    (run_id,) = queued(http, "stale", {"total": 12})
+    page = await page_as()
+    await to_next(page, "stale")
+    http.put(f"/runs/{run_id}/feedback", json={"body": "Mine"})
+    await page.get_by_label("Note").fill("Yours")
+    await page.get_by_role("button", name="Pass").click()
+    await expect(page.get_by_role("alert")).to_contain_text("Somebody has changed this feedback")
+    await expect(page.get_by_label("Note")).to_have_value("Yours")
+    assert feedback(http, run_id)["feedback"]["body"] == "Mine"
+
+
+async def test_the_json_is_one_key_away(page_as: PageAs, http: httpx.Client):
+    (run_id,) = queued(http, "raw", {"total": 12, "deep": {"list": [1, 2]}})
+    page = await page_as()
+    await to_next(page, "raw")
+    await page.keyboard.press("r")
+    editor = page.get_by_role("textbox", name="JSON of the output")
+    await expect(page.locator(".cm-editor")).to_be_visible()
+    await editor.focus()
+    await page.keyboard.press("ControlOrMeta+a")
+    await page.keyboard.insert_text('{"total": 12, "deep": {"list": [1]}}')
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Partial").click()
+    await page.wait_for_url("**/review?done=*")
+    assert feedback(http, run_id)["expected"] == {"total": 12, "deep": {"list": [1]}}
+
+
+async def test_a_line_is_added_and_one_removed(page_as: PageAs, http: httpx.Client):
+    (run_id,) = queued(http, "lines", {"lines": LINES})
+    page = await page_as()
+    await to_next(page, "lines")
+    await page.get_by_label("Remove line 1").check()
+    await page.get_by_role("button", name="Add a line").click()
+    await page.get_by_label("Text, line 3").fill("Paper")
+    await page.get_by_label("Price, line 3").fill("3")
+    await page.get_by_role("button", name="Fail").click()
+    await page.wait_for_url("**/review?done=*")
+    assert feedback(http, run_id)["expected"] == {"lines": [LINES[1], {"text": "Paper", "price": 3}]}
+
+
+async def test_a_blind_review_shows_nothing_of_the_first(page_as: PageAs, http: httpx.Client):
+    push(http, "blind", [set_step(total=12)])
+    run_id = run(http, "blind")
+    page = await page_as("reviewer")
+    http.post("/review-queue", json={"runIds": [run_id], "doubleReview": True})
+    http.put(f"/runs/{run_id}/feedback", json={"rating": "fail", "body": "secret words", "tags": ["secret tag"]})
+    await to_next(page, "blind")
+    content = await page.content()
+    assert "secret" not in content
+    assert await page.get_by_label("Note").input_value() == ""
+    await press(page, "1")
+    assert feedback(http, run_id)["awaits"] == "adjudication"
+
+
+async def test_skipping_takes_a_reason_and_goes_on(page_as: PageAs, http: httpx.Client):
+    run_ids = queued(http, "skipped", {"total": 12}, 2)
+    page = await page_as("reviewer")
+    await to_next(page, "skipped")
+    await page.keyboard.press("s")
+    await page.keyboard.type("I cannot tell")
+    await press(page, "Enter")
+    await expect(page.get_by_text(run_ids[1])).to_be_visible()
+    await press(page, "1")
+    await expect(page.get_by_text(run_ids[0])).to_be_visible()
+
+
+async def test_moving_on_and_back_keeps_the_order(page_as: PageAs, http: httpx.Client):
+    run_ids = queued(http, "moved", {"total": 12}, 3)
+    page = await page_as("reviewer")
+    await to_next(page, "moved")
+    await press(page, "j")
+    await expect(page.get_by_text(run_ids[1])).to_be_visible()
+    await press(page, "j")
+    await expect(page.get_by_text(run_ids[2])).to_be_visible()
+    await press(page, "k")
+    await expect(page.get_by_text(run_ids[1])).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+async def test_the_pages_are_accessible_and_fit(page_as: PageAs, http: httpx.Client, scheme: str, width: int):
+    output = {"total": 12, "lines": LINES, "note": "long " * 60, "name": "\u05e9\u05dc\u05d5\u05dd"}
+    queued(http, f"fits-{scheme}-{width}", output)
+    page = await page_as("reviewer", scheme=scheme, width=width)
+    for url in ("/review", f"/review/next?automation=workflows.fits-{scheme}-{width}"):
+        await page.goto(url)
+        await axe(page)
+        await fits(page)
