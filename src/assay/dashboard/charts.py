@@ -87,3 +87,25 @@ def _runs_of_values(points: Sequence[Point]) -> list[list[tuple[int, Point]]]:
         else:
             runs[-1].append((index, point))
     return [run for run in runs if run]
+
+
+def difference(value: float, lower: float, upper: float, label: str, *, width: int = 480) -> Markup:
+    """Draw a change of a share, from -1 to 1, with its interval around a line at no change."""
+    reach = next(step for step in (0.05, 0.1, 0.25, 0.5, 1.0) if step >= max(abs(lower), abs(upper), abs(value)) - 1e-9)
+    half = (width - 60) / 2
+
+    def place(change: float) -> float:
+        return width / 2 + max(-1.0, min(1.0, change / reach)) * half
+
+    ticks = "".join(
+        f'<line class="axis" x1="{place(at):.1f}" x2="{place(at):.1f}" y1="2" y2="30"/>'
+        f'<text x="{place(at):.1f}" y="44" text-anchor="middle">{at * 100:+g}</text>'
+        for at in (-reach, -reach / 2, 0.0, reach / 2, reach)
+    )
+    kind = "bad" if upper < 0 else "good" if lower > 0 else "accent"
+    return Markup(  # noqa: S704 # numbers alone, and the label is escaped
+        f'<svg class="chart change" viewBox="0 0 {width} 50" role="img" aria-label="{escape(label)}">{ticks}'
+        f'<line class="zero" x1="{width / 2:.1f}" x2="{width / 2:.1f}" y1="0" y2="32"/>'
+        f'<rect class="band" x="{place(lower):.1f}" y="12" width="{max(place(upper) - place(lower), 2):.1f}" '
+        f'height="8" rx="4"/><circle class="{kind}" cx="{place(value):.1f}" cy="16" r="5"/></svg>'
+    )
