@@ -3,6 +3,7 @@
 import contextlib
 from functools import cached_property
 
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assay import api
@@ -10,6 +11,7 @@ from assay.server import Server
 
 _API_PATHS = ("/api/", "/v1/")
 _PROBES = frozenset({"/api", "/v1", "/healthz", "/metrics"})
+_PACKED_ALREADY = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/pdf", "application/octet-stream")
 
 
 class Site:
@@ -31,4 +33,5 @@ class Site:
     def _pages(self) -> ASGIApp:
         from assay import dashboard  # noqa: PLC0415 # templates cost a start that serves the API alone
 
-        return dashboard.create_app(lambda: self._server)
+        pages = dashboard.create_app(lambda: self._server)
+        return GZipMiddleware(pages, compresslevel=6, exclude_content_types=_PACKED_ALREADY)

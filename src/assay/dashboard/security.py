@@ -12,6 +12,7 @@ from assay.errors import ForbiddenError
 
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
+_PROOF_BYTES = hashlib.sha256().digest_size
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -54,9 +55,31 @@ def headers(nonce: str) -> dict[str, str]:
 
 
 def csrf_token(session_token: str) -> str:
-    """Derive what a form of this session must send along: whoever lacks the cookie cannot know it."""
-    digest = hmac.digest(session_token.encode(), b"assay csrf", hashlib.sha256)
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    """Derive what a form of this session must send along: whoever lacks the cookie cannot know it.
+
+    Each call returns another spelling, so that the size of a compressed page tells nothing of it.
+    """
+    mask = secrets.token_bytes(_PROOF_BYTES)
+    return base64.urlsafe_b64encode(mask + _crossed(mask, _proof(session_token))).decode()
+
+
+def _proof(session_token: str) -> bytes:
+    return hmac.digest(session_token.encode(), b"assay csrf", hashlib.sha256)
+
+
+def _crossed(mask: bytes, other: bytes) -> bytes:
+    return bytes(one ^ two for one, two in zip(mask, other, strict=True))
+
+
+def _proves(given: str, session_token: str) -> bool:
+    try:
+        spelled = base64.b64decode(given.encode(), altchars=b"-_", validate=True)
+    except ValueError:
+        return False
+    if len(spelled) != 2 * _PROOF_BYTES:
+        return False
+    proof = _crossed(spelled[:_PROOF_BYTES], spelled[_PROOF_BYTES:])
+    return hmac.compare_digest(proof, _proof(session_token))
 
 
 def check_origin(request: Request) -> None:
@@ -88,5 +111,5 @@ async def check_form(request: Request, session_token: str) -> None:
         form = await request.form(max_files=200, max_fields=5000)
         value = form.get(CSRF_FIELD)
         given = value if isinstance(value, str) else None
-    if given is None or not hmac.compare_digest(given.encode(), csrf_token(session_token).encode()):
+    if given is None or not _proves(given, session_token):
         raise ForeignFormError
