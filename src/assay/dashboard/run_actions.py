@@ -90,7 +90,7 @@ async def act(request: Request, visitor: SignedIn, server: Here) -> Response:
 
 
 def _action(request: Request) -> Action:
-    found = request.query_params.get("action", "")
+    found = request.query_params.get("action", "review")
     if found not in _ACTIONS:
         raise InvalidValueError(field="action")
     return found

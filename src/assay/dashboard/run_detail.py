@@ -94,7 +94,7 @@ async def run_page(
 
 
 @router.get("/runs/{run_id}/step")
-async def step_part(run_id: str, visitor: SignedIn, server: Here, step: str) -> Response:
+async def step_part(run_id: str, visitor: SignedIn, server: Here, step: str = "") -> Response:
     """Show one step: a part of the run's page."""
     async with server.database.single_statement() as tx:
         found = await traces.get_step(tx, visitor.caller.organization_id, run_id, step.replace("\x00", ""))

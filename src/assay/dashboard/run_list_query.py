@@ -119,6 +119,8 @@ class RunListQuery:
 
     def __init__(self, request: Request) -> None:
         """Read it; nothing is checked yet."""
+        self.is_lean = all(value for _, value in request.query_params.multi_items())
+        """Whether every parameter says something; a form also sends what was left empty."""
         self._pairs = [(name, value) for name, value in request.query_params.multi_items() if value]
 
     def one(self, name: str) -> str:

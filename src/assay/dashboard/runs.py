@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from assay import api, automations, clock, db, runs
 from assay.dashboard.rendering import Page, render, render_part
@@ -72,6 +72,8 @@ class News:
 async def runs_page(request: Request, visitor: SignedIn, server: Here) -> Response:
     """Show a page of runs."""
     query = RunListQuery(request)
+    if not query.is_lean:
+        return RedirectResponse(query.url(), 303)
     problem: AssayError | None = None
     found, flagged, pane = runs.RunPage(), None, None
     async with server.database.transaction() as tx:
@@ -158,6 +160,8 @@ def _news_url(query: RunListQuery, found: Sequence[runs.RunSummary]) -> str:
 
 
 def _moment(text: str) -> datetime:
+    if not text:
+        return clock.now()
     try:
         found = datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError as error:

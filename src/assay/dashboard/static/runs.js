@@ -51,12 +51,3 @@ if (pane) {
     }
   });
 }
-
-// A URL that says what is asked for and nothing else.
-document.addEventListener("submit", (event) => {
-  if (!event.target.matches("form[data-lean]")) return;
-  for (const field of event.target.elements) if (field.name && !field.value) field.disabled = true;
-});
-addEventListener("pageshow", () => {
-  for (const field of document.querySelectorAll("form[data-lean] :disabled")) field.disabled = false;
-});
