@@ -21,6 +21,11 @@ class Monitoring:
         asked = {name.rstrip("_"): value for name, value in query.items()}
         return self._transport.request("GET", f"{_path(automation)}/reviews/health", query=asked)
 
+    def operations(self, automation: str, **query: Any) -> dict[str, Any]:
+        """Return `{overall, failures, buckets, …}`; `query` takes `from_` and `to` as `health` does, and `bucket`."""
+        asked = {name.rstrip("_"): value for name, value in query.items()}
+        return self._transport.request("GET", f"{_path(automation)}/operations", query=asked)
+
     def lifecycle(self, automation: str) -> dict[str, Any]:
         """Return `{stages, nextStage, beforeYouShip, mayShip}`; each line is `{key, title, done, evidence, action}`."""
         return self._transport.request("GET", f"{_path(automation)}/lifecycle")

@@ -65,6 +65,7 @@ def world(http: httpx.Client) -> Mapping[str, Any]:
     webhook = http.post("/webhooks", json={"url": "http://127.0.0.1:9/", "events": ["alert.*"]}).json()
     delivery = http.post(f"/webhooks/{webhook['id']}/test").json()
     alert = http.post("/automations/workflows.echo/alerts", json={"metric": "failure_rate", "threshold": 0.5}).json()
+    member = http.post("/members", json={"email": "someone@example.org"}).json()
     imported = {"file": ("dataset.zip", packed(EXAMPLE))}
     assert http.post("/automations/workflows.echo/dataset/import", files=imported).json()["created"] == 1
     followed = http.post("/automations/workflows.echo/experiments/stream").text
@@ -87,4 +88,5 @@ def world(http: httpx.Client) -> Mapping[str, Any]:
         "webhook_id": webhook["id"],
         "delivery_id": delivery["id"],
         "alert_id": alert["id"],
+        "user_id": member["id"],
     }

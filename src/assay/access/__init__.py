@@ -32,6 +32,7 @@ from assay.access.signing_in import (
     LinkPurpose,
     change_member,
     end_sessions,
+    invite,
     list_members,
     list_sessions,
     make_link,
@@ -39,6 +40,7 @@ from assay.access.signing_in import (
     set_password,
     sign_in,
     sign_in_by_link,
+    sign_out_member,
 )
 
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "end_sessions",
     "ensure_default_organization",
     "ensure_user",
+    "invite",
     "list_allowed_hosts",
     "list_audit",
     "list_keys",
@@ -90,4 +93,5 @@ __all__ = [
     "set_password",
     "sign_in",
     "sign_in_by_link",
+    "sign_out_member",
 ]

@@ -1,6 +1,7 @@
 """What people did, kept for ever: entries are added and never changed."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from pydantic import JsonValue
 
@@ -32,17 +33,26 @@ async def record(
 
 
 async def list_audit(
-    tx: db.Transaction, organization_id: str, limit: int, before: str | None = None
+    tx: db.Transaction,
+    organization_id: str,
+    limit: int,
+    before: str | None = None,
+    *,
+    action: str | None = None,
+    user_id: str | None = None,
 ) -> list[AuditEntry]:
     """Return up to `limit` entries of an organization, newest first, that are older than the entry `before`.
+
+    `action` is one (`key.revoked`) or the thing alone (`key`); `user_id` is who did it.
 
     Raises:
         InvalidValueError: the organization has no entry `before`.
     """
-    if before is None:
-        return await store.list_audit(tx, organization_id, limit, None)
-    moment = await store.audit_time(tx, organization_id, before)
-    if moment is None:
-        message = "There is no audit entry with this id."
-        raise InvalidValueError(message, field="before")
-    return await store.list_audit(tx, organization_id, limit, (moment, before))
+    place: tuple[datetime, str] | None = None
+    if before is not None:
+        moment = await store.audit_time(tx, organization_id, before)
+        if moment is None:
+            message = "There is no audit entry with this id."
+            raise InvalidValueError(message, field="before")
+        place = moment, before
+    return await store.list_audit(tx, organization_id, limit, place, action=action, user_id=user_id)

@@ -17,6 +17,7 @@ from assay.access import store
 from assay.access.audit import record
 from assay.access.errors import SignInRefusedError, TooManyAttemptsError, UnauthenticatedError
 from assay.access.model import Caller, Member, NewSession, Organization, Role, Session, User
+from assay.access.organizations import create_user
 from assay.access.scopes import Scope
 from assay.errors import ConflictError, InvalidValueError, NotFoundError
 
@@ -116,7 +117,7 @@ async def end_sessions(tx: db.Transaction, caller: Caller, user_id: str, *, sess
     ended = await store.revoke_sessions(tx, caller.organization_id, user_id, clock.now(), session_id=session_id)
     if ended:
         detail = {"sessions": ended}
-        await _record(tx, caller, "session.revoked", user_id, detail)
+        await _record(tx, caller.organization_id, caller, "session.revoked", user_id, detail)
     return ended
 
 
@@ -145,35 +146,89 @@ async def set_password(tx: db.Transaction, caller: Caller, password: str) -> Non
     for session in await list_sessions(tx, caller.organization_id, caller.user_id):
         if session.id != caller.key_id:
             await store.revoke_sessions(tx, caller.organization_id, caller.user_id, clock.now(), session_id=session.id)
-    await _record(tx, caller, "user.password_changed", caller.user_id, {})
+    await _record(tx, caller.organization_id, caller, "user.password_changed", caller.user_id, {})
+
+
+async def invite(
+    tx: db.Transaction, caller: Caller, email: str, *, name: str | None = None, role: Role = "member"
+) -> tuple[User, str]:
+    """Add a person and make the token that invites them; it is good for a week, and once.
+
+    Who was invited and never signed in can be invited again, as what they were the first time: with a new token.
+
+    Raises:
+        InvalidValueError: the address or the name is not acceptable.
+        ConflictError: the person has signed in already, or may not any more.
+    """
+    known = {member.user.email.lower(): member for member in await list_members(tx, caller.organization_id)}
+    member = known.get(email.lower())
+    if member is None:
+        user = await create_user(
+            tx, organization_id=caller.organization_id, email=email, name=name, role=role, by=caller
+        )
+    elif member.last_seen_at is None and not member.has_password and member.disabled_at is None:
+        user = member.user
+    else:
+        message = f"There is a user {member.user.email} already."
+        hint = "`assay users link` on the server prints a link for who has lost the password."
+        raise ConflictError(message, field="email", hint=hint)
+    return user, await make_link(tx, user, "invitation", by=caller)
+
+
+async def sign_out_member(tx: db.Transaction, organization_id: str, user_id: str, *, by: Caller | None = None) -> int:
+    """End all sessions of a member, and record who did (None: the operator); return how many held.
+
+    Raises:
+        NotFoundError: the organization has no such user.
+    """
+    await _member(tx, organization_id, user_id)
+    ended = await store.revoke_sessions(tx, organization_id, user_id, clock.now())
+    if ended:
+        await _record(tx, organization_id, by, "session.revoked", user_id, {"sessions": ended})
+    return ended
 
 
 async def change_member(
-    tx: db.Transaction, caller: Caller, user_id: str, *, role: Role | None = None, disabled: bool | None = None
+    tx: db.Transaction,
+    organization_id: str,
+    user_id: str,
+    *,
+    role: Role | None = None,
+    disabled: bool | None = None,
+    by: Caller | None = None,
 ) -> User:
-    """Give a member another role, or take or give back the right to sign in; their sessions end with it.
+    """Give a member another role, or take or give back the right to sign in, and record who did (None: the operator).
+
+    The sessions of who is disabled end, and their keys are refused until they are enabled again.
 
     Raises:
         NotFoundError: the organization has no such user.
         ConflictError: nobody would be left who owns it.
     """
-    members = {member.user.id: member for member in await store.list_members(tx, caller.organization_id)}
-    member = members.get(user_id)
-    if member is None:
-        message = "There is no such user."
-        raise NotFoundError(message)
+    # Two owners who disable each other would both find the other one left.
+    await store.lock_organization(tx, organization_id)
+    member = await _member(tx, organization_id, user_id)
     disabled_at = member.disabled_at if disabled is None else (clock.now() if disabled else None)
     changed = await store.change_user(
-        tx, caller.organization_id, user_id, role=role or member.user.role, disabled_at=disabled_at
+        tx, organization_id, user_id, role=role or member.user.role, disabled_at=disabled_at
     )
     assert changed is not None, "it was found above"
-    if await store.count_owners(tx, caller.organization_id) == 0:
+    if await store.count_owners(tx, organization_id) == 0:
         message = "Somebody has to own the organization."
         raise ConflictError(message, hint="Make another member owner first.")
     if disabled:
-        await store.revoke_sessions(tx, caller.organization_id, user_id, clock.now())
-    await _record(tx, caller, "user.changed", user_id, {"role": changed.role, "disabled": disabled_at is not None})
+        await store.revoke_sessions(tx, organization_id, user_id, clock.now())
+    detail: dict[str, JsonValue] = {"role": changed.role, "disabled": disabled_at is not None}
+    await _record(tx, organization_id, by, "user.changed", user_id, detail)
     return changed
+
+
+async def _member(tx: db.Transaction, organization_id: str, user_id: str) -> Member:
+    for member in await store.list_members(tx, organization_id):
+        if member.user.id == user_id:
+            return member
+    message = "There is no such user."
+    raise NotFoundError(message)
 
 
 async def _begin(tx: db.Transaction, user: User, user_agent: str | None) -> NewSession:
@@ -209,13 +264,18 @@ def _caller(session_id: str, organization: Organization, user: User) -> Caller:
 
 
 async def _record(
-    tx: db.Transaction, caller: Caller, action: str, target: str, detail: Mapping[str, JsonValue]
+    tx: db.Transaction,
+    organization_id: str,
+    by: Caller | None,
+    action: str,
+    target: str,
+    detail: Mapping[str, JsonValue],
 ) -> None:
     await record(
         tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
+        organization_id=organization_id,
+        user_id=by.user_id if by else None,
+        key_id=by.key_id if by else None,
         action=action,
         target=target,
         detail=detail,

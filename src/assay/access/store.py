@@ -29,6 +29,7 @@ WITH found AS (
     JOIN users u ON u.id = k.user_id
     JOIN organizations o ON o.id = k.organization_id
     WHERE k.key_hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)
+        AND u.disabled_at IS NULL
 ), touched AS (
     UPDATE api_keys SET last_used_at = $2
     WHERE id = (
@@ -88,13 +89,10 @@ INSERT_AUDIT = f"INSERT INTO audit_entries ({_AUDIT_COLUMNS}) VALUES ($1, $2, $3
 
 AUDIT_TIME = "SELECT created_at FROM audit_entries WHERE organization_id = $1 AND id = $2"
 
-NEWEST_AUDIT = f"""
-SELECT {_AUDIT_COLUMNS} FROM audit_entries WHERE organization_id = $1
-ORDER BY created_at DESC, id DESC LIMIT $2
-"""
-
-EARLIER_AUDIT = f"""
-SELECT {_AUDIT_COLUMNS} FROM audit_entries WHERE organization_id = $1 AND (created_at, id) < ($3, $4)
+LIST_AUDIT = f"""
+SELECT {_AUDIT_COLUMNS} FROM audit_entries
+WHERE organization_id = $1 AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4))
+    AND ($5::text IS NULL OR action = $5 OR starts_with(action, $5 || '.')) AND ($6::text IS NULL OR user_id = $6)
 ORDER BY created_at DESC, id DESC LIMIT $2
 """
 
@@ -220,12 +218,17 @@ async def audit_time(tx: db.Transaction, organization_id: str, entry_id: str) ->
 
 
 async def list_audit(
-    tx: db.Transaction, organization_id: str, limit: int, before: tuple[datetime, str] | None
+    tx: db.Transaction,
+    organization_id: str,
+    limit: int,
+    before: tuple[datetime, str] | None,
+    *,
+    action: str | None,
+    user_id: str | None,
 ) -> list[AuditEntry]:
-    """Return up to `limit` entries, newest first, that lie before a time and id."""
-    if before is None:
-        return _entries(await tx.fetch(NEWEST_AUDIT, organization_id, limit))
-    return _entries(await tx.fetch(EARLIER_AUDIT, organization_id, limit, *before))
+    """Return up to `limit` entries, newest first, that lie before a time and id; None leaves a filter out."""
+    moment, entry_id = before or (None, None)
+    return _entries(await tx.fetch(LIST_AUDIT, organization_id, limit, moment, entry_id, action, user_id))
 
 
 def _key(row: db.Row) -> ApiKey:

@@ -20,6 +20,7 @@ from assay.api import (
     health,
     incumbents,
     keys,
+    members,
     monitoring,
     outgoing,
     promotion,
@@ -29,6 +30,7 @@ from assay.api import (
     runs,
     sampling,
     starting,
+    storage,
     webhooks,
 )
 from assay.api.callers import PREFIXES, Server
@@ -54,6 +56,8 @@ ROUTERS = (
     incumbents.router,
     files.router,
     keys.router,
+    members.router,
+    storage.router,
     outgoing.router,
     providers.router,
     webhooks.router,

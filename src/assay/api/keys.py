@@ -79,11 +79,21 @@ async def revoke_key(key_id: str, caller: Authorized, server: Here) -> Response:
 
 @router.get("/audit")
 async def list_audit(request: Request, caller: Authorized, server: Here) -> Response:
-    """List what people changed, newest first; `before` is the id of the last entry of the page before."""
-    parameters.only(request, {"limit", "before"})
+    """List what people changed, newest first; `before` is the id of the last entry of the page before.
+
+    `action` is one (`key.revoked`) or the thing alone (`key`), `userId` who did it.
+    """
+    parameters.only(request, {"limit", "before", "action", "userId"})
     limit = parameters.number(request, "limit", default=50, least=1, most=100)
     async with server.database.single_statement() as tx:
-        found = await access.list_audit(tx, caller.organization_id, limit, parameters.text(request, "before"))
+        found = await access.list_audit(
+            tx,
+            caller.organization_id,
+            limit,
+            parameters.text(request, "before"),
+            action=parameters.text(request, "action"),
+            user_id=parameters.text(request, "userId"),
+        )
     return JsonResponse({"data": [_entry(entry) for entry in found]})
 
 

@@ -71,6 +71,23 @@ async def get_health(request: Request, automation_id: str, caller: Authorized, s
     return JsonResponse(health_json(found))
 
 
+@router.get("/automations/{automation_id}/operations")
+async def get_operations(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
+    """Tell how an automation runs: failures by code and by step, latency and cost over time.
+
+    The newest runs of each part of the time are looked at, and each figure says of how many it is. Runs of examples and
+    experiments are left out. Latency is in milliseconds from creation to end, cost in US dollars.
+    """
+    parameters.only(request, {"from", "to", "bucket"})
+    query = _query(request)
+    async with server.database.transaction() as tx:
+        automation = await automations.get(tx, caller.organization_id, automation_id)
+        found = await monitoring.operations(
+            tx, caller.organization_id, automation.id, query.start, query.end, query.bucket
+        )
+    return JsonResponse(_operations(found))
+
+
 @router.get("/automations/{automation_id}/lifecycle")
 async def get_lifecycle(automation_id: str, caller: Authorized, server: Here) -> Response:
     """Say how far an automation has come: the stages to trust, and what is left before shipping, with evidence."""
@@ -192,6 +209,42 @@ def health_json(found: monitoring.Health) -> dict[str, Any]:
             "interval": _interval(found.reviewers.interval),
             "unknown": found.reviewers.unknown,
         },
+    }
+
+
+def _operations(found: monitoring.Operations) -> dict[str, Any]:
+    return {
+        "timeRange": {"from": iso(found.start), "to": iso(found.end)},
+        "bucket": found.bucket,
+        "overall": _pace(found.overall),
+        "failures": {
+            "total": found.failures.total,
+            "lookedAt": found.failures.looked_at,
+            "byCode": [_group(one) for one in found.failures.by_code],
+            "byStep": [_group(one) for one in found.failures.by_step],
+        },
+        "buckets": [
+            {
+                "start": iso(part.start),
+                "end": iso(part.end),
+                **_pace(part.pace),
+                "cost": {"usd": part.spending.usd, "lookedAt": part.spending.looked_at},
+            }
+            for part in found.stretches
+        ],
+    }
+
+
+def _pace(pace: monitoring.Pace) -> dict[str, Any]:
+    return {"lookedAt": pace.looked_at, "failed": pace.failed, "latencyMs": {"p50": pace.p50, "p95": pace.p95}}
+
+
+def _group(group: monitoring.FailureGroup) -> dict[str, Any]:
+    return {
+        "name": group.name or None,
+        "count": group.count,
+        "lastAt": iso(group.last_at),
+        "runIds": list(group.run_ids),
     }
 
 

@@ -82,8 +82,10 @@ COMMANDS: Mapping[str, Place] = {
         "Lead a workflow through its life on made-up invoices: measured, reviewed, mended, proven.",
     ),
     "keys": Place(SERVER, "keys", "app", "Make, list and revoke API keys, on the server's own data."),
-    "users": Place(SERVER, "users", "app", "Add people, list them, and print links that sign them in once."),
-    "db": Place(SERVER, "database", "app", "Look at the database schema, or upgrade it."),
+    "users": Place(
+        SERVER, "users", "app", "Add people, list them, change what they may, and print links that sign them in once."
+    ),
+    "db": Place(SERVER, "database", "app", "Look at the database: its schema, its size; or upgrade it."),
     "backup": Place(SERVER, "backup", "backup", "Write database and files to one archive."),
     "restore": Place(SERVER, "backup", "restore", "Put back what a backup holds."),
 }

@@ -1,5 +1,6 @@
 """`assay users`: who may sign in to the dashboard, on the server's own data."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -8,12 +9,12 @@ from assay import access
 from assay.cli import output
 from assay.cli.failure import Failure
 from assay.cli.local import on_database
-from assay.cli.options import AsJson, DataDir
+from assay.cli.options import AsJson, DataDir, Yes
 from assay.clock import iso
 from assay.db import Database, Transaction
 from assay.settings import Settings
 
-app = typer.Typer(help="Add people, list them, and print links that sign them in once.")
+app = typer.Typer(help="Add people, list them, change what they may, and print links that sign them in once.")
 
 Email = Annotated[str, typer.Option("--email", help="Address of the person.", show_default=False)]
 BaseUrl = Annotated[str, typer.Option("--url", help="Where the server is, for the link.")]
@@ -30,17 +31,12 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add a person and print the link that invites them; it is good for a week, and once."""
-    roles: dict[str, access.Role] = {"owner": "owner", "admin": "admin", "member": "member", "reviewer": "reviewer"}
-    if role not in roles:
-        message = f"There is no role {role!r}."
-        raise Failure(message, hint=f"Roles are {', '.join(roles)}.")
+    wanted = _role(role)
 
     async def make(database: Database, _settings: Settings) -> tuple[access.User, str]:
         async with database.transaction() as tx:
             organization, _ = await access.ensure_default_organization(tx)
-            user = await access.create_user(
-                tx, organization_id=organization.id, email=email, name=name, role=roles[role]
-            )
+            user = await access.create_user(tx, organization_id=organization.id, email=email, name=name, role=wanted)
             return user, await access.make_link(tx, user, "invitation")
 
     user, token = on_database(data_dir, make, create=True)
@@ -88,10 +84,73 @@ def list_users(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     output.print_rows(("E-mail", "Name", "Role", "State", "Last seen"), rows)
 
 
-async def _user(tx: Transaction, email: str) -> access.User:
+@app.command("role")
+def role(
+    *,
+    email: Email,
+    to: Annotated[str, typer.Option("--role", help="owner, admin, member or reviewer.", show_default=False)],
+    data_dir: DataDir = None,
+) -> None:
+    """Give a person another role. Somebody has to stay owner."""
+    wanted = _role(to)
+
+    async def change(database: Database, _settings: Settings) -> access.User:
+        async with database.transaction() as tx:
+            user = await _user(tx, email)
+            return await access.change_member(tx, user.organization_id, user.id, role=wanted)
+
+    user = on_database(data_dir, change)
+    output.say(f"{user.email} is {user.role} now.")
+
+
+@app.command("disable")
+def disable(*, email: Email, yes: Yes = False, data_dir: DataDir = None) -> None:
+    """Let a person sign in no more; their sessions end, their keys and links are refused."""
+    output.confirm(f"Disable {email}?", yes=yes)
+    _set_disabled(data_dir, email, disabled=True)
+    output.say(f"{email} is disabled: assay users enable --email {email} takes it back.")
+
+
+@app.command("enable")
+def enable(*, email: Email, data_dir: DataDir = None) -> None:
+    """Let a person who was disabled sign in again."""
+    _set_disabled(data_dir, email, disabled=False)
+    output.say(f"{email} may sign in again.")
+
+
+@app.command("sign-out")
+def sign_out(*, email: Email, data_dir: DataDir = None) -> None:
+    """End everything that a person is signed in with."""
+
+    async def end(database: Database, _settings: Settings) -> int:
+        async with database.transaction() as tx:
+            user = await _user(tx, email)
+            return await access.sign_out_member(tx, user.organization_id, user.id)
+
+    output.say(f"{on_database(data_dir, end)} sessions have ended.")
+
+
+def _role(name: str) -> access.Role:
+    roles: dict[str, access.Role] = {"owner": "owner", "admin": "admin", "member": "member", "reviewer": "reviewer"}
+    if name not in roles:
+        message = f"There is no role {name!r}."
+        raise Failure(message, hint=f"Roles are {', '.join(roles)}.")
+    return roles[name]
+
+
+def _set_disabled(data_dir: Path | None, email: str, *, disabled: bool) -> None:
+    async def change(database: Database, _settings: Settings) -> None:
+        async with database.transaction() as tx:
+            user = await _user(tx, email, also_disabled=True)
+            await access.change_member(tx, user.organization_id, user.id, disabled=disabled)
+
+    on_database(data_dir, change)
+
+
+async def _user(tx: Transaction, email: str, *, also_disabled: bool = False) -> access.User:
     organization, _ = await access.ensure_default_organization(tx)
     for member in await access.list_members(tx, organization.id):
-        if member.user.email.lower() == email.lower() and member.disabled_at is None:
+        if member.user.email.lower() == email.lower() and (also_disabled or member.disabled_at is None):
             return member.user
     message = f"There is no user {email}."
     raise Failure(message, hint=f"assay users add --email {email} makes one.")

@@ -14,7 +14,7 @@ from assay.files.errors import (
     ZipTooLargeError,
 )
 from assay.files.input_folder import InputFolder
-from assay.files.model import Artifact, Blob, StoredFile
+from assay.files.model import Artifact, Blob, Room, StoredFile
 from assay.files.names import content_type_of, download_headers, safe_filename, safe_path
 from assay.files.spool import Spool
 from assay.files.store import (
@@ -42,6 +42,7 @@ __all__ = [
     "InvalidPurposeError",
     "InvalidStorageUrlError",
     "Outbox",
+    "Room",
     "Spool",
     "StorageUnavailableError",
     "StoredFile",

@@ -19,6 +19,7 @@ import asyncio
 import os
 import re
 import secrets
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -40,7 +41,7 @@ from assay.files.errors import (
     StorageUnavailableError,
     storage_errors,
 )
-from assay.files.model import Blob
+from assay.files.model import Blob, Room
 from assay.files.spool import Spool, create, remove_orphans
 
 if TYPE_CHECKING:
@@ -84,6 +85,14 @@ class Blobs:
             spool_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             remove_orphans(spool_folder)
         return cls(LocalStore(folder) if folder else _remote(storage_url or ""), spool_folder, folder)
+
+    def room(self) -> Room:
+        """Tell where the bytes lie, and how much room is left there."""
+        if self._folder is None:
+            return Room(None, None, None)
+        with storage_errors():
+            usage = shutil.disk_usage(self._folder)
+        return Room(str(self._folder), usage.free, usage.total)
 
     @asynccontextmanager
     async def spool(self, limit: int) -> AsyncGenerator[Spool]:

@@ -13,6 +13,15 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """Where the bytes lie (a folder, or None: a bucket), and of the folder's disk the free and all bytes."""
+
+    folder: str | None
+    free: int | None
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StoredFile:
     """A reusable upload. `size` in bytes; `created_by` is a user id, None for the system."""
 

@@ -25,6 +25,8 @@ from assay.monitoring.model import (
     Query,
     Tally,
 )
+from assay.monitoring.operations import Failures, Operations, Stretch, operations
+from assay.monitoring.operations_store import FailureGroup, Pace, Spending
 from assay.monitoring.standing import Standing, standings
 from assay.monitoring.store import waiting
 
@@ -38,6 +40,8 @@ __all__ = [
     "Drawn",
     "Estimate",
     "Facts",
+    "FailureGroup",
+    "Failures",
     "FeatureDrift",
     "Health",
     "InputDay",
@@ -48,11 +52,15 @@ __all__ = [
     "Line",
     "Look",
     "Moved",
+    "Operations",
+    "Pace",
     "Part",
     "Point",
     "Quality",
     "Query",
+    "Spending",
     "Standing",
+    "Stretch",
     "Tally",
     "Tried",
     "add_alert",
@@ -64,6 +72,7 @@ __all__ = [
     "lifecycle",
     "lifecycle_from",
     "list_alerts",
+    "operations",
     "preview",
     "remove_alert",
     "review_health",

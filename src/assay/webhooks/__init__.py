@@ -10,6 +10,7 @@ from assay.webhooks.deliveries import (
 )
 from assay.webhooks.delivering import Deliverer
 from assay.webhooks.endpoints import OVERLAP_SECONDS, Wanted, add, change, get, list_endpoints, remove, rotate
+from assay.webhooks.errors import WebhookDisabledError
 from assay.webhooks.model import Attempt, Delivery, Endpoint, NewSecret, Patience, State
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Patience",
     "State",
     "Wanted",
+    "WebhookDisabledError",
     "add",
     "change",
     "forget_old_events",
