@@ -1,5 +1,6 @@
 // Text areas that hold code become CodeMirror after the first paint: <textarea data-editor="json" data-library data-nonce>.
-// The area stays what the form sends. data-check="URL" sends the text there and marks the lines of what comes back.
+// The area stays what the form sends. data-check="URL" sends the text there and marks the lines of what comes back, a list of
+// issues or a part of the page for the element data-said.
 
 const csrf = document.querySelector('meta[name="csrf"]')?.content;
 
@@ -28,14 +29,26 @@ function marks(doc, issues) {
   });
 }
 
+// A part of the page that lists what was found: it is shown, and its lines are what is marked.
+function told(area, html) {
+  const said = document.getElementById(area.dataset.said);
+  if (said.innerHTML !== html) said.innerHTML = html;
+  return [...said.querySelectorAll("[data-line]")].map(({ dataset }) => ({
+    line: Number(dataset.line), column: Number(dataset.column), severity: dataset.severity, message: dataset.message,
+  }));
+}
+
 async function check(cm, view, area, turn) {
   const body = new FormData();
   body.set("yaml", view.state.doc.toString());
   const answer = await fetch(area.dataset.check, { method: "POST", body, headers: { "X-CSRF-Token": csrf } });
   if (!answer.ok || turn !== area.turn) return;
-  const issues = await answer.json();
+  const isPart = answer.headers.get("content-type")?.includes("html");
+  const content = await (isPart ? answer.text() : answer.json());
   if (turn !== area.turn) return;
+  const issues = isPart ? told(area, content) : content;
   view.dispatch(cm.setDiagnostics(view.state, marks(view.state.doc, issues)));
+  if (isPart) return;
   const said = document.getElementById(area.dataset.said);
   const text = issues.length ? `${issues.length} to mend. ${issues[0].message}` : "Valid.";
   if (said && said.textContent !== text) said.textContent = text;

@@ -1,0 +1,100 @@
+"""The first tab of an automation: how far it has come on the way to being trusted, and what takes it further."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from assay import automations, monitoring
+from assay.dashboard.automation_frame import AutomationPage, heading_of, title_of
+from assay.dashboard.rendering import render
+from assay.dashboard.visitors import Here, SignedIn
+
+router = APIRouter()
+
+_ACTIONS: Mapping[str, tuple[str, str]] = {
+    "push_version": ("Write the workflow", "/automations/{slug}/workflow"),
+    "add_examples": ("Add examples", "/automations/{slug}/dataset"),
+    "run_experiment": ("Run an experiment", "/automations/{slug}/experiments"),
+    "see_experiments": ("See what fails", "/automations/{slug}/experiments"),
+    "switch_api_on": ("Switch the API trigger on", "/automations/{slug}/settings#triggers"),
+    "call_api": ("How to call it", "#calling"),
+    "see_runs": ("See the failed runs", "/runs?source=workflows.{slug}&status=failed"),
+    "set_sampling": ("Set the sampling rate", "/automations/{slug}/settings#sampling"),
+    "review": ("Review the sample", "/review?automation={slug}"),
+    "close_reviews": ("See what is open", "/runs?source=workflows.{slug}&reviewState=open"),
+    "set_gate": ("Set a gate policy", "/automations/{slug}/settings#gate"),
+    "add_alert": ("Add an alert", "/automations/{slug}/settings#alerts"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChecklistLine:
+    """A line of a checklist; `is_next` marks the one to do now. Without a `url` there is nothing to press."""
+
+    title: str
+    done: bool
+    is_next: bool
+    evidence: str
+    label: str | None
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverviewPage(AutomationPage):
+    """Stages to trust and the list before shipping; `call` is how a shell starts a run."""
+
+    template: ClassVar[str] = "automation_overview.html"
+    place: ClassVar[str] = "automations"
+
+    stages: Sequence[ChecklistLine]
+    checks: Sequence[ChecklistLine]
+    stages_left: int
+    checks_left: int
+    call: str
+
+
+@router.get("/automations/{slug}")
+async def overview_page(request: Request, slug: str, visitor: SignedIn, server: Here) -> Response:
+    """Show how far an automation has come."""
+    organization_id = visitor.caller.organization_id
+    async with server.database.transaction() as tx:
+        automation = await automations.get(tx, organization_id, slug)
+        found = await monitoring.lifecycle(tx, organization_id, automation.id)
+    page = OverviewPage(
+        title=title_of(automation, "overview"),
+        heading=heading_of(automation, "overview"),
+        stages=[_line(stage, automation.slug, found.next_stage) for stage in found.stages],
+        checks=[_line(check, automation.slug, None) for check in found.checks],
+        stages_left=sum(not stage.done for stage in found.stages),
+        checks_left=sum(not check.done for check in found.checks),
+        call=_call(request, automation.slug),
+    )
+    return render(request, visitor, page)
+
+
+def _line(line: monitoring.Line, slug: str, following: monitoring.Line | None) -> ChecklistLine:
+    label, url = _ACTIONS[line.action] if line.action else (None, None)
+    return ChecklistLine(
+        title=line.title,
+        done=line.done,
+        is_next=line is following,
+        evidence=line.evidence,
+        label=label,
+        url=url.format(slug=slug) if url else None,
+    )
+
+
+def _call(request: Request, slug: str) -> str:
+    base = str(request.base_url).rstrip("/")
+    body = f'{{"target": "workflows.{slug}", "input": {{}}}}'
+    return "\n".join(
+        [
+            f"curl '{base}/api/v1/runs?wait_for_completion=30' \\",
+            '  -H "Authorization: Bearer $ASSAY_API_KEY" \\',
+            '  -H "Content-Type: application/json" \\',
+            f"  -d '{body}'",
+        ]
+    )
