@@ -82,7 +82,7 @@ class RunOfCase:
 class CasePart:
     """One example of the experiment with its runs; none where no example is chosen."""
 
-    slug: str
+    example_id: str
     name: str
     runs: Sequence[RunOfCase]
 
@@ -162,7 +162,7 @@ async def experiment_page(
         grid = await experiments.grid(
             tx, experiment, only=asked.show, order=order, limit=PAGE, offset=(page - 1) * PAGE
         )
-        case = await _case(tx, slug, experiment, example)
+        case = await _case(tx, experiment, example)
         settled = await reviews.settled_by(tx, organization_id, experiment.id)
     summary = summary_of(experiment)
     here = f"/automations/{automation.slug}/experiments/{experiment.id}"
@@ -206,7 +206,7 @@ async def case_part(slug: str, experiment_id: str, visitor: SignedIn, server: He
     """Show one example of an experiment: a part of its page."""
     async with server.database.transaction() as tx:
         _, experiment = await _find(tx, visitor.caller.organization_id, slug, experiment_id)
-        part = await _case(tx, slug, experiment, example.replace("\x00", ""))
+        part = await _case(tx, experiment, example.replace("\x00", ""))
     return render_part(visitor, "parts/experiment_case.html", part)
 
 
@@ -244,15 +244,17 @@ async def _find(
     return automation, await experiments.get(tx, organization_id, experiment_id, automation.id)
 
 
-async def _case(tx: db.Transaction, slug: str, experiment: experiments.Experiment, example_id: str) -> CasePart:
+async def _case(tx: db.Transaction, experiment: experiments.Experiment, example_id: str) -> CasePart:
     if not example_id:
-        return CasePart(slug, "", ())
+        return CasePart("", "", ())
     found, scores = await experiments.runs_of_example(tx, experiment, example_id)
     if not found:
         message = "This example was not in the experiment."
         raise NotFoundError(message)
     return CasePart(
-        slug, found[0].example_name, [RunOfCase(run, [_said(one) for one in scores.get(run.id, ())]) for run in found]
+        example_id,
+        found[0].example_name,
+        [RunOfCase(run, [_said(one) for one in scores.get(run.id, ())]) for run in found],
     )
 
 

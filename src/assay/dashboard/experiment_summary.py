@@ -70,7 +70,7 @@ class Summary:
     def flake_words(self) -> str:
         """Say how often repeats of one example came out differently."""
         if self.flake_rate is None:
-            return "Each example was graded once, so nothing is known of flakiness: repeat them to see it."
+            return "No example was graded more than once, so nothing is known of flakiness: repeat them to see it."
         return f"{self.flaky} of {self.repeated} examples that were graded more than once came out both ways."
 
 
