@@ -16,6 +16,9 @@ FAIL = {"name": "guard", "type": "control.fail", "message": "We do not take {{ i
 CURRENCY = [{"name": "currency", "type": "string", "required": False, "default": "EUR"}]
 
 
+SET = {"found": "{{ steps.set.output }}"}
+
+
 def start(http: httpx.Client, name: str, **given: Json) -> str:
     answer = http.post(
         "/runs", json={"target": f"workflows.{name}", "input": given}, params={"wait_for_completion": 20}
@@ -87,7 +90,7 @@ async def test_a_filter_that_is_none_is_said_and_nothing_is_listed(page_as: Page
 
 
 async def test_the_list_is_walked_by_keyboard(page_as: PageAs, http: httpx.Client):
-    push(http, "walked", [set_step(word="hello")])
+    push(http, "walked", [set_step(word="hello")], output=SET)
     run_ids = [start(http, "walked") for _ in range(3)][::-1]
     page = await page_as(width=1400)
     await page.goto("/runs?source=workflows.walked")
@@ -99,7 +102,7 @@ async def test_the_list_is_walked_by_keyboard(page_as: PageAs, http: httpx.Clien
     await expect(page.locator(f'#pane [data-pane="{run_ids[1]}"]')).to_contain_text("hello")
     await page.keyboard.press("j")
     await page.keyboard.press("Enter")
-    await page.wait_for_url(re.compile(f"/runs/{run_ids[0]}$"))
+    await page.wait_for_url(re.compile(f"/runs/{run_ids[2]}$"))
 
 
 async def test_new_runs_are_told_and_do_not_move_the_list(page_as: PageAs, http: httpx.Client):
@@ -122,7 +125,7 @@ async def test_new_runs_are_told_and_do_not_move_the_list(page_as: PageAs, http:
 async def test_a_run_under_way_ends_before_the_readers_eyes(
     page_as: PageAs, http: httpx.Client, gate: tuple[str, Gate], served: Served
 ):
-    push(http, "under-way", [gate_step(gate[0]), set_step(word="arrived")])
+    push(http, "under-way", [gate_step(gate[0]), set_step(word="arrived")], output=SET)
     run_id = http.post("/runs", json={"target": "workflows.under-way"}).json()["id"]
     served.wait_until_reached(gate[1])
     page = await page_as()
@@ -142,7 +145,7 @@ async def test_a_sample_is_flagged_or_shown_alone(page_as: PageAs, http: httpx.C
     run_ids = [start(http, "sampled") for _ in range(8)]
     page = await page_as()
     await page.goto("/runs?source=workflows.sampled")
-    await page.get_by_label("Sample at a review rate").fill("0.5")
+    await page.get_by_role("spinbutton", name="Sample at a review rate").fill("0.5")
     await page.get_by_role("button", name="Flag it").click()
     await expect(page.locator("#runs tbody tr")).to_have_count(8)
     flagged = page.locator("#runs tbody tr", has=page.get_by_text("Sample", exact=True))
@@ -263,7 +266,7 @@ async def test_two_thousand_fields_and_many_steps_are_read_on_a_small_screen(pag
     evil = "<img src=x onerror='document.title=1'>"
     fields = {f"field_{number}": f"{evil} {number}" for number in range(2_000)}
     steps = [{**set_step(a=1), "name": f"step-{number}"} for number in range(80)]
-    push(http, "large", [*steps, set_step(**fields, right="النص من اليمين إلى اليسار")])
+    push(http, "large", [*steps, set_step(**fields, right="النص من اليمين إلى اليسار")], output=SET)
     run_id = start(http, "large")
     page = await page_as(width=360)
     await page.goto(f"/runs/{run_id}")

@@ -113,7 +113,7 @@ async def runs_page(request: Request, visitor: SignedIn, server: Here) -> Respon
 async def news(request: Request, visitor: SignedIn, server: Here) -> Response:
     """Say what is new since the list was shown: a part of the list's page."""
     query = RunListQuery(request)
-    active = request.query_params.getlist("active")[:PAGE]
+    active = [run_id for run_id in request.query_params.getlist("active") if run_id][:PAGE]
     organization_id = visitor.caller.organization_id
     async with server.database.transaction() as tx:
         filters = await api.read_run_filters(tx, visitor.caller, request)

@@ -59,10 +59,13 @@ document.addEventListener("submit", (event) => {
 // One stream a tab; closed while nobody looks. Parts listen with hx-trigger="live:<topic> from:body".
 if (document.body.dataset.live) {
   let stream = null;
+  const tell = (topic) => document.body.dispatchEvent(new CustomEvent(`live:${topic}`));
   const open = () => {
     if (stream || document.hidden) return;
     stream = new EventSource(`/live?topics=${encodeURIComponent(document.body.dataset.live)}`);
-    stream.onmessage = (event) => document.body.dispatchEvent(new CustomEvent(`live:${event.data}`));
+    // What happened since the page was made, or while it was hidden, nobody has told it.
+    stream.onopen = () => document.body.dataset.live.split(",").forEach(tell);
+    stream.onmessage = (event) => tell(event.data);
   };
   const close = () => { stream?.close(); stream = null; };
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
