@@ -99,7 +99,7 @@ def difference(value: float, lower: float, upper: float, label: str, *, width: i
 
     ticks = "".join(
         f'<line class="axis" x1="{place(at):.1f}" x2="{place(at):.1f}" y1="2" y2="30"/>'
-        f'<text x="{place(at):.1f}" y="44" text-anchor="middle">{at * 100:+g}</text>'
+        f'<text x="{place(at):.1f}" y="44" text-anchor="middle">{f"{at * 100:+g}" if at else "0"}</text>'
         for at in (-reach, -reach / 2, 0.0, reach / 2, reach)
     )
     kind = "bad" if upper < 0 else "good" if lower > 0 else "accent"
