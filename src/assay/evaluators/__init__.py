@@ -12,6 +12,7 @@ from assay.evaluators.model import (
     EvaluatorSet,
     Judgement,
     Outcome,
+    PastSet,
     Result,
     StoredSet,
     Verdict,
@@ -20,12 +21,15 @@ from assay.evaluators.parsing import parse
 from assay.evaluators.reading import set_of
 from assay.evaluators.replacing import replace
 from assay.evaluators.side_by_side import side_by_side
-from assay.evaluators.store import by_id, current
+from assay.evaluators.store import by_id, current, past_sets
+from assay.evaluators.writing import Draft, DraftEntry, draft_of, has_comments, written
 
 __all__ = [
     "DEFAULT_THRESHOLD",
     "Description",
     "Difference",
+    "Draft",
+    "DraftEntry",
     "Entry",
     "Evaluator",
     "EvaluatorError",
@@ -36,6 +40,7 @@ __all__ = [
     "InvalidEvaluatorsError",
     "Judgement",
     "Outcome",
+    "PastSet",
     "Result",
     "StoredEvaluatorsError",
     "StoredSet",
@@ -46,10 +51,14 @@ __all__ = [
     "catalogue",
     "current",
     "describe",
+    "draft_of",
     "grade_all",
+    "has_comments",
     "judge",
     "parse",
+    "past_sets",
     "replace",
     "set_of",
     "side_by_side",
+    "written",
 ]

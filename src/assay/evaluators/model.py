@@ -116,3 +116,14 @@ class StoredSet:
     content_hash: str
     created_by: str | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PastSet:
+    """A text that is, or was, an automation's evaluators, without the text."""
+
+    id: str
+    number: int
+    content_hash: str
+    created_by: str | None
+    created_at: datetime

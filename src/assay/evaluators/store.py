@@ -1,7 +1,7 @@
 """The SQL about evaluators: each text that was ever in force, and which one is."""
 
 from assay import db
-from assay.evaluators.model import EvaluatorSet, StoredSet
+from assay.evaluators.model import EvaluatorSet, PastSet, StoredSet
 from assay.ids import new_id
 
 _STORED = "id, automation_id, number, source, content_hash, created_by, created_at"
@@ -15,6 +15,11 @@ WHERE organization_id = $1 AND automation_id = $2 ORDER BY number DESC LIMIT 1
 """
 
 BY_ID = f"SELECT {_STORED} FROM evaluator_sets WHERE organization_id = $1 AND id = $2"
+
+PAST = """
+SELECT id, number, content_hash, created_by, created_at FROM evaluator_sets
+WHERE organization_id = $1 AND automation_id = $2 ORDER BY number DESC LIMIT $3
+"""
 
 INSERT = f"""
 INSERT INTO evaluator_sets (id, organization_id, automation_id, number, source, content_hash, created_by)
@@ -32,6 +37,11 @@ async def by_id(tx: db.Transaction, organization_id: str, set_id: str) -> Stored
     """Return the text with this id, in force or not."""
     row = await tx.fetch_one(BY_ID, organization_id, set_id)
     return None if row is None else _stored(row)
+
+
+async def past_sets(tx: db.Transaction, organization_id: str, automation_id: str, *, limit: int) -> list[PastSet]:
+    """Return the texts that were ever in force, newest first, without the texts; `by_id` reads one."""
+    return [PastSet(**dict(row)) for row in await tx.fetch(PAST, organization_id, automation_id, limit)]
 
 
 async def lock(tx: db.Transaction, organization_id: str, automation_id: str) -> None:

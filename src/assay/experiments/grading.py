@@ -49,6 +49,32 @@ class Grader:
             return None
         return _writing(claim.organization_id, _graded(claim, material, evaluator_set, judgement))
 
+    async def try_out(self, organization_id: str, run_id: str, evaluator_set: EvaluatorSet) -> Judgement:
+        """Judge a run of an example that has ended by other evaluators, and keep nothing of it.
+
+        Raises:
+            RunNotFoundError: it is no run of an example, or has not ended.
+        """
+        async with self.database.transaction() as tx:
+            run = await runs.get(tx, organization_id, run_id)
+            given = await runs.get_input(tx, organization_id, run_id)
+            material = await store.material(tx, organization_id, run_id)
+        if run is None or given is None or material is None or not run.summary.status.finished:
+            raise runs.RunNotFoundError
+        subject = Subject(
+            input=dict(given.input),
+            output=run.output,
+            status=run.summary.status.value,
+            failure=None if run.failure is None else _failure(run.failure),
+            has_expected=material.has_expected,
+            expected=material.expected,
+            expected_error=material.expected_error,
+            output_files=material.output_files,
+            expected_files=material.expected_files,
+        )
+        with ExitStack() as resources:
+            return await evaluators.judge(evaluator_set, subject, _Context(self, organization_id, run_id, resources))
+
     async def _unless_cancelled(
         self, claim: engine.Claim, outcome: runs.Ended, material: store.Material, evaluator_set: EvaluatorSet
     ) -> Judgement | None:
@@ -67,7 +93,7 @@ class Grader:
         self, claim: engine.Claim, outcome: runs.Ended, material: store.Material, evaluator_set: EvaluatorSet
     ) -> Judgement:
         with ExitStack() as resources:
-            context = _Context(self, claim, resources)
+            context = _Context(self, claim.organization_id, claim.run_id, resources)
             return await evaluators.judge(evaluator_set, _subject(claim, outcome, material), context)
 
     async def _set(self, organization_id: str, set_id: str) -> EvaluatorSet:
@@ -86,7 +112,8 @@ class _Context:
     """What evaluators may ask for; implements `evaluators.GradingContext`."""
 
     grader: Grader
-    claim: engine.Claim
+    organization_id: str
+    run_id: str
     resources: ExitStack
     usage: dict[str, float] = field(default_factory=dict[str, float])
     _folder: Path | None = None
@@ -104,8 +131,8 @@ class _Context:
     async def model(self, requested: str | None) -> providers.Model:
         """Return the model that judges; what it answered once for this run is not paid again."""
         return await self.grader.models.for_step(
-            self.claim.organization_id,
-            self.claim.run_id,
+            self.organization_id,
+            self.run_id,
             "evaluators",
             requested=requested,
             workflow_default=None,
@@ -141,7 +168,7 @@ def _subject(claim: engine.Claim, outcome: runs.Ended, material: store.Material)
     )
 
 
-def _failure(outcome: engine.Failed) -> Mapping[str, JsonValue]:
+def _failure(outcome: engine.Failed | runs.Failure) -> Mapping[str, JsonValue]:
     return {
         "code": outcome.code,
         "message": outcome.message,
