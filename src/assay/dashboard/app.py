@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from urllib.parse import urlencode
 
+import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -97,6 +98,7 @@ def create_app(server: Callable[[], Server]) -> FastAPI:
     app.add_exception_handler(AssayError, _refused)
     app.add_exception_handler(HTTPException, _not_found)
     app.add_exception_handler(RequestValidationError, _misread)
+    app.add_exception_handler(asyncpg.QueryCanceledError, _slow)
     app.add_exception_handler(Exception, _broken)
     for router in ROUTERS:
         app.include_router(router)
@@ -117,6 +119,11 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 async def _misread(request: Request, _error: Exception) -> Response:
     return _page(request, 400, "The page did not understand this request.", None, "invalid_value")
+
+
+async def _slow(request: Request, _error: Exception) -> Response:
+    hint = "Narrow the question: name an automation, a status or a time."
+    return _page(request, 503, "The database took too long to answer this.", hint, "query_timeout")
 
 
 async def _broken(request: Request, _error: Exception) -> Response:

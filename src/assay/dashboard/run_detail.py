@@ -1,5 +1,6 @@
 """The page of one run: its document beside its output, its steps in time, and all that was said and done about it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -24,13 +25,18 @@ MOST_VERSIONS = 30
 MOST_CHANGES = 50
 WIDTH = 1000
 """Units of the waterfall from the run's start to its end."""
+_TURN = re.compile(r":(\d+)(?=/)")
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A step of the waterfall: where it begins and how wide it is, in units of 1000; `cost` in USD."""
+    """A step of the waterfall: where it begins and how wide it is, in units of 1000; `cost` in USD.
+
+    `place` says in which turn of its loops it is, such as `#3` or `#3.0`; empty outside of loops.
+    """
 
     step: traces.StepTrace
+    place: str
     depth: int
     begin: float
     width: float
@@ -243,6 +249,7 @@ def _bars(run: runs.RunDetail, steps: Sequence[traces.StepTrace], chosen: str | 
     return [
         Bar(
             step=step,
+            place=_place(step),
             depth=_depth(step) - top,
             begin=(step.started_at - first).total_seconds() / whole * WIDTH,
             width=max((step.completed_at - step.started_at).total_seconds() / whole * WIDTH, 4),
@@ -258,6 +265,11 @@ def _bars(run: runs.RunDetail, steps: Sequence[traces.StepTrace], chosen: str | 
 
 def _depth(step: traces.StepTrace) -> int:
     return len(step.scope) if isinstance(step.scope, list) else 0
+
+
+def _place(step: traces.StepTrace) -> str:
+    turns = _TURN.findall(step.step_key)
+    return f"#{'.'.join(turns)}" if turns else ""
 
 
 def _step_url(run_id: str, step_key: str) -> str:
