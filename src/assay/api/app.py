@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -89,3 +90,12 @@ def create_app(open_server: Callable[[], AbstractAsyncContextManager[Server]]) -
         for router in ROUTERS:
             app.include_router(router, prefix=prefix, include_in_schema=prefix == PREFIXES[0])
     return app
+
+
+def describe() -> dict[str, Any]:
+    """Return the OpenAPI document of all routes, as `GET /openapi.json` answers it."""
+    return create_app(_unserved).openapi()
+
+
+def _unserved() -> AbstractAsyncContextManager[Server]:
+    raise AssertionError

@@ -198,6 +198,16 @@ def health_json(found: monitoring.Health) -> dict[str, Any]:
         "buckets": [{"start": iso(part.start), "end": iso(part.end), **_tally(part.tally)} for part in found.buckets],
         "rolling": [_point(point) for point in found.rolling],
         "quality": {one.mode: _quality(one) for one in found.quality},
+        "trend": [
+            {
+                "start": iso(part.start),
+                "end": iso(part.end),
+                "estimate": part.share,
+                "interval": _interval(part.interval),
+                "reviewedRuns": part.reviewed,
+            }
+            for part in found.trend
+        ],
         "debt": {**_backlog(found.debt), "regressed": found.debt.regressed},
         "queue": _backlog(found.queue),
         "drift": _drift(found.drift),

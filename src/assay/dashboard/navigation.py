@@ -37,6 +37,19 @@ AUTOMATION_TABS: Sequence[tuple[str, str]] = (
 """Tabs of an automation: last part of the URL (`overview` has none) and label."""
 
 
+SETTINGS_TABS: Sequence[tuple[str, str, str]] = (
+    ("keys", "API keys", "/settings/keys"),
+    ("members", "Members", "/settings/members"),
+    ("providers", "Model providers", "/settings/providers"),
+    ("webhooks", "Webhooks", "/settings/webhooks"),
+    ("hosts", "Allowed hosts", "/settings/hosts"),
+    ("storage", "Storage", "/settings/storage"),
+    ("audit", "Audit log", "/settings/audit"),
+    ("reference", "API reference", "/reference"),
+)
+"""Pages of the settings: key, label and URL."""
+
+
 def places_for(caller: Caller) -> list[Place]:
     """Return the entries that a person may use; a reviewer has the queue alone."""
     if not caller.may("runs:read"):

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse
 from assay import clock, jsontext
 from assay.dashboard import formatting
 from assay.dashboard.assets import asset_url
-from assay.dashboard.navigation import AUTOMATION_TABS, Place, places_for
+from assay.dashboard.navigation import AUTOMATION_TABS, SETTINGS_TABS, Place, places_for
 from assay.dashboard.security import headers, new_nonce
 from assay.dashboard.visitors import Visitor
 
@@ -39,6 +39,7 @@ class Frame:
     current: str
     path: str
     tabs: Sequence[tuple[str, str]] = AUTOMATION_TABS
+    settings_tabs: Sequence[tuple[str, str, str]] = SETTINGS_TABS
 
 
 def render(request: Request, visitor: Visitor | None, page: Page, status: int = 200) -> HTMLResponse:

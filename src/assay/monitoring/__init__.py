@@ -24,6 +24,7 @@ from assay.monitoring.model import (
     Quality,
     Query,
     Tally,
+    Trend,
 )
 from assay.monitoring.operations import Failures, Operations, Stretch, operations
 from assay.monitoring.operations_store import FailureGroup, Pace, Spending
@@ -62,6 +63,7 @@ __all__ = [
     "Standing",
     "Stretch",
     "Tally",
+    "Trend",
     "Tried",
     "add_alert",
     "bucket_edges",

@@ -16,7 +16,7 @@ from assay.monitoring import store
 from assay.monitoring.drifting import input_drift
 from assay.monitoring.estimation import estimate
 from assay.monitoring.judging import judge
-from assay.monitoring.model import Backlog, Bucket, InputDrift, Judge, Mode, Part, Point, Quality, Query, Tally
+from assay.monitoring.model import Backlog, Bucket, InputDrift, Judge, Mode, Part, Point, Quality, Query, Tally, Trend
 from assay.statistics import wilson
 
 LONGEST = timedelta(days=400)
@@ -36,6 +36,7 @@ class Health:
     buckets: Sequence[Part]
     rolling: Sequence[Point]
     quality: Sequence[Quality]
+    trend: Sequence[Trend]
     debt: Backlog
     queue: Backlog
     drift: InputDrift
@@ -85,6 +86,7 @@ async def review_health(tx: db.Transaction, organization_id: str, automation_id:
             for span in spans
         ],
         quality=[await _quality(tx, *place, mode, query, drawn=rate) for mode in _MODES],
+        trend=await _trend(tx, *place, edges),
         debt=await store.debt(tx, *place),
         queue=await store.queue(tx, *place),
         drift=await input_drift(tx, *place),
@@ -156,6 +158,18 @@ async def _rate_drawn(tx: db.Transaction, organization_id: str, automation_id: s
     """Tell whether any runs are drawn at all now."""
     policy = (await reviews.sampling_of(tx, organization_id, automation_id)).policy
     return max(policy.rate, policy.floor) > 0 or any(stratum.rate > 0 for stratum in policy.strata)
+
+
+async def _trend(
+    tx: db.Transaction, organization_id: str, automation_id: str, edges: Sequence[datetime]
+) -> list[Trend]:
+    parts = await store.drawn_by_part(tx, organization_id, automation_id, edges)
+    found: list[Trend] = []
+    for (start, end), groups in zip(pairwise(edges), parts, strict=True):
+        told = estimate(groups)
+        reviewed = sum(group.reviewed for group in groups)
+        found.append(Trend(start, end, told and told.share, told and told.interval, reviewed))
+    return found
 
 
 async def _quality(

@@ -190,7 +190,8 @@ def _passing(facts: Facts) -> tuple[bool, str, Action | None]:
         done = facts.gate == "passed"
     else:
         said, done = "", tried.passed == tried.examples
-    return done, f"{evidence} {said}".strip(), None if done else "see_experiments" if tried.failed else "run_experiment"
+    action: Action = "see_experiments" if tried.failed else "run_experiment" if left else "add_examples"
+    return done, f"{evidence} {said}".strip(), None if done else action
 
 
 def _trigger(facts: Facts) -> Line:

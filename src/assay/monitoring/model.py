@@ -124,6 +124,17 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Trend:
+    """`Quality.share` and its interval of the live runs of a stretch of time, from `reviewed` ones of its sample."""
+
+    start: datetime
+    end: datetime
+    share: float | None
+    interval: Interval | None
+    reviewed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """What waits, and since when the oldest."""
 

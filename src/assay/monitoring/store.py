@@ -77,6 +77,22 @@ WHERE organization_id = $1 AND automation_id = $2 AND sampled AND mode = $3 AND 
 GROUP BY 1, 2 ORDER BY 1, 2
 """
 
+_DRAWN_BY_PART = """
+SELECT part.place, groups.*
+FROM unnest($3::timestamptz[], $4::timestamptz[]) WITH ORDINALITY AS part (start, finish, place),
+     LATERAL (
+        SELECT coalesce(sample_stratum, '') AS stratum, sample_probability AS probability, count(*) AS sampled,
+               count(*) FILTER (WHERE review_rating = 'pass') AS passed,
+               count(*) FILTER (WHERE review_rating = 'fail') AS failed,
+               count(*) FILTER (WHERE review_rating = 'partial') AS partial
+        FROM runs
+        WHERE organization_id = $1 AND automation_id = $2 AND sampled AND mode = 'live' AND outcome = 'completed'
+            AND created_at >= part.start AND created_at < part.finish AND parent_run_id IS NULL
+            AND sample_probability > 0
+        GROUP BY 1, 2) AS groups
+ORDER BY part.place, groups.stratum, groups.probability
+"""
+
 _NAIVE = """
 SELECT count(*) FILTER (WHERE split_part(review_standing, '/', 2) = 'pass') AS passed,
        count(*) FILTER (WHERE split_part(review_standing, '/', 2) IN ('pass', 'fail', 'partial')) AS reviewed
@@ -264,6 +280,18 @@ async def drawn(
 ) -> list[Drawn]:
     """Sum up the random sample by stratum and probability."""
     return [Drawn(**dict(row)) for row in await tx.fetch(_DRAWN, organization_id, automation_id, mode, start, end)]
+
+
+async def drawn_by_part(
+    tx: db.Transaction, organization_id: str, automation_id: str, edges: Sequence[datetime]
+) -> list[list[Drawn]]:
+    """Sum up the random sample of live runs between each two neighbours of `edges`, as `drawn` does."""
+    found: list[list[Drawn]] = [list[Drawn]() for _ in edges[1:]]
+    for row in await tx.fetch(_DRAWN_BY_PART, organization_id, automation_id, list(edges[:-1]), list(edges[1:])):
+        values = dict(row)
+        place: int = values.pop("place")
+        found[place - 1].append(Drawn(**values))
+    return found
 
 
 async def naive(
