@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Form, Request
 from pydantic import JsonValue
@@ -94,12 +94,15 @@ async def run(
     """Run one example by the current version, graded, and stay where one is: the row shows how it goes."""
     try:
         async with server.database.transaction() as tx:
-            choice = await rollouts.which_version(tx, visitor.caller.organization_id, slug, None)
+            automation = await automations.get(tx, visitor.caller.organization_id, slug)
+            choice = await rollouts.which_version(tx, visitor.caller.organization_id, automation.id, None)
             found = await datasets.get_example(tx, visitor.caller.organization_id, choice.automation.id, example)
             run_id = await experiments.run_example(tx, server.blobs, visitor.caller, choice.chosen, found)
     except (automations.AutomationNotFoundError, datasets.ExampleNotFoundError):
         raise
     except AssayError as error:
+        if request.headers.get("hx-request"):
+            return Response(status_code=status_of(error), headers={"X-Assay-Problem": quote(error.message)})
         return await _show(request, visitor, server, slug, search, page, problem=error)
     if request.headers.get("hx-request"):
         return await _show(request, visitor, server, slug, search, page)
