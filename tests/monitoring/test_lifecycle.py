@@ -68,7 +68,8 @@ def test_the_next_stage_is_the_first_that_is_not_done() -> None:
         ({"tried": Tried(0, 0, 0, 0), "gate": None}, "add_examples"),
         ({"tried": Tried(10, 4, 0, 0), "gate": None}, "run_experiment"),
         ({"tried": Tried(10, 9, 1, 0), "gate": None}, "see_experiments"),
-        ({"gate": "cannot_tell", "gate_missing": "Two were not run."}, "run_experiment"),
+        ({"tried": Tried(40, 38, 0, 0), "gate": "cannot_tell"}, "run_experiment"),
+        ({"tried": Tried(9, 9, 0, 0), "gate": "cannot_tell", "gate_missing": "It takes 29."}, "add_examples"),
     ],
 )
 def test_an_evaluation_that_has_not_passed_names_what_to_do(changes: dict[str, Any], action: str) -> None:
