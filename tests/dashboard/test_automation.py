@@ -35,7 +35,7 @@ def line(page: Page, title: str) -> Any:
 
 
 async def write(page: Page, text: str, *, javascript: bool) -> None:
-    """Put a text in the place of the editor's, by what it handles itself: Chromium gives other changes inline styles."""
+    """Put a text in the place of the editor's, by what it handles itself: Chromium styles the rest inline."""
     editor = page.get_by_role("textbox", name="YAML")
     if not javascript:
         await editor.fill(text)
