@@ -18,6 +18,7 @@ PAGE_POLICY: Mapping[tuple[str, str], access.Needed] = {
     ("GET", "/review"): "reviews:write",
     ("GET", "/review/next"): "reviews:write",
     ("GET", "/review/{item_id}"): "reviews:write",
+    ("GET", "/review/{item_id}/place"): "reviews:write",
     ("POST", "/review/{item_id}/verdict"): "reviews:write",
     ("POST", "/review/{item_id}/undo"): "reviews:write",
     ("POST", "/review/{item_id}/skip"): "reviews:write",

@@ -1,5 +1,6 @@
 """Reviewing one run: its document beside its output as fields, and one form that says what is right."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from pydantic import JsonValue
 from starlette.datastructures import FormData, UploadFile
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from assay import access, automations, db, files, reviews, runs, traces
 from assay.dashboard import review_fields, review_sources
@@ -17,6 +18,7 @@ from assay.dashboard.document_pages import DocumentView, RunFile, run_file, view
 from assay.dashboard.error_page import status_of
 from assay.dashboard.rendering import Page, render, render_part
 from assay.dashboard.visitors import Here, SignedIn, Visitor
+from assay.dashboard.word_boxes import find_words
 from assay.errors import AssayError, ErrorKind, InvalidValueError
 from assay.server import Server
 
@@ -25,7 +27,8 @@ router = APIRouter()
 MOST_TAGS_SHOWN = 12
 MOST_RAW = 1_000_000
 MOST_PARTS = 5_000
-_READERS = frozenset({"ai.extract", "extract.layout"})
+MOST_WORD_BYTES = 32 * 1024**2
+_READERS = frozenset({"ai.extract", "extract.layout", "transform.regex-extract"})
 """Steps that note where a value stands."""
 _MOST_READERS = 6
 
@@ -114,10 +117,11 @@ class LeaseLeft:
 class ReviewItemPage(Page):
     """One item of the queue.
 
-    `raw` is the JSON of what is shown, None where it has more than a megabyte. `feedback` is what the reader may see
-    of what was said. `verdicts` are those of a double review once it is blind no more. `own` is what the reader did
-    lately, `waiting` what is left. `queue` is the automation that he works on, empty for all. `done` is the item he
-    judged just now. `notice` tells why the item cannot be claimed.
+    `given_input` is what the run was given, shown where there is no document. `raw` is the JSON of what is shown, None
+    where it has more than a megabyte. `feedback` is what the reader may see of what was said, `verdicts` are those of a
+    double review once it is blind no more. `own` is what the reader did lately, `waiting` what is left. `queue` is the
+    automation that he works on, empty for all. `done` is the item he judged just now. `notice` tells why the item
+    cannot be claimed.
     """
 
     template: ClassVar[str] = "review_item.html"
@@ -129,6 +133,7 @@ class ReviewItemPage(Page):
     raw: str | None
     files: Sequence[RunFile]
     document: DocumentView | None
+    given_input: Mapping[str, JsonValue]
     feedback: reviews.Feedback | None
     verdicts: Sequence[reviews.Verdict]
     awaits: str | None
@@ -175,6 +180,21 @@ async def item_page(
 ) -> Response:
     """Show an item, and claim it for the reader where it is open to him; `file` is the document to look at."""
     return await _show(request, visitor, server, item_id, Place(automation, done, file))
+
+
+@router.get("/review/{item_id}/place")
+async def place_of_text(item_id: str, visitor: SignedIn, server: Here, text: str, page: int | None = None) -> Response:
+    """Say where a text stands in the document, `{page, box, sheet}`, or null where nobody knows."""
+    caller = visitor.caller
+    async with server.database.transaction() as tx:
+        item = await reviews.get_item(tx, caller, item_id)
+        artifacts = await files.list_artifacts(tx, caller.organization_id, item.run_id)
+    kept = next((one for one in artifacts if one.name == "words.json" and one.size <= MOST_WORD_BYTES), None)
+    if kept is None:
+        return JSONResponse(None)
+    content = b"".join([piece async for piece in await server.blobs.stream(kept.sha256)])
+    found = await asyncio.to_thread(find_words, content, text[:2_000], page)
+    return JSONResponse(found and {"page": found.page, "box": found.box, "sheet": found.sheet})
 
 
 @router.post("/review/{item_id}/verdict")
@@ -296,6 +316,7 @@ async def _show(
         found = await files.list_artifacts(tx, caller.organization_id, item.run_id)
         tags = await reviews.failure_tags(tx, caller.organization_id, item.automation_id)
         stats = await reviews.queue_stats(tx, caller, automation_id, days=1)
+        run_input = await runs.get_input(tx, caller.organization_id, item.run_id)
         judged = await _judged(tx, caller, place.done)
     seen = [one for one in found if one.role in {"input", "output"}]
     chosen = next((one for one in seen if one.path == place.file), None) or next(iter(seen), None)
@@ -311,6 +332,7 @@ async def _show(
         raw=raw if len(raw) <= MOST_RAW else None,
         files=[run_file(item.run_id, one) for one in seen],
         document=await view_of(request, server, item.run_id, chosen) if chosen else None,
+        given_input=run_input.input if run_input else {},
         feedback=feedback,
         verdicts=shown.view.verdicts,
         awaits=shown.view.awaits,

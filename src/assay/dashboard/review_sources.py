@@ -52,7 +52,7 @@ def _source(note: Mapping[str, Any]) -> Source:
         page=page if isinstance(page, int) and page >= 0 else None,
         box=_numbers(box, ("x0", "y0", "x1", "y1")),
         sheet=_numbers(box, ("pageWidth", "pageHeight")),
-        text=str(span.get("text") or "")[:300],
+        text=str(span.get("text") or span.get("raw") or "")[:300],
         confidence=confidence if confidence in {"high", "medium", "low"} else None,
         doubtful=note.get("needsReview") is True,
         reason=str(note.get("reason") or "")[:300],

@@ -78,7 +78,9 @@ for (const button of document.querySelectorAll("[data-add-row]")) {
 // The place in the document that a value comes from.
 function highlight(input) {
   for (const box of document.querySelectorAll(".rv-box")) box.remove();
-  if (!pages || input.dataset.page === undefined) return;
+  if (!pages) return;
+  if (!input.dataset.box) { lookUp(input); }
+  if (input.dataset.page === undefined) return;
   const sheet = pages.children[Number(input.dataset.page)];
   const picture = sheet?.querySelector("img");
   if (!picture) return;
@@ -108,6 +110,20 @@ function highlight(input) {
     picture.loading = "eager";
     picture.addEventListener("load", () => { if (document.activeElement === input) draw(); }, { once: true });
   }
+}
+
+// Where no step noted a box, the words of the document are searched for the value, once.
+async function lookUp(input) {
+  const text = input.dataset.text || input.dataset.was;
+  if (!text || text.length > 500 || input.dataset.asked || input.dataset.kind === "choice") return;
+  input.dataset.asked = "1";
+  const query = new URLSearchParams({ text });
+  if (input.dataset.page !== undefined) query.set("page", input.dataset.page);
+  const answer = await fetch(`${form.dataset.place}?${query}`).catch(() => null);
+  const found = answer?.ok ? await answer.json() : null;
+  if (!found) return;
+  Object.assign(input.dataset, { page: found.page, box: found.box, sheet: found.sheet });
+  if (document.activeElement === input) highlight(input);
 }
 
 // Zoom.
@@ -175,10 +191,8 @@ let editor = null;
 async function mount() {
   const raw = document.getElementById("raw");
   if (editor || !raw) return;
-  const source = document.querySelector('script[src*="review"]').src;
-  const address = source.replace(/review\.js/, "vendor/codemirror.js");
   let cm;
-  try { cm = await import(address); } catch { return; }
+  try { cm = await import(raw.dataset.editor); } catch { return; }
   if (editor) return;
   editor = new cm.EditorView({
     doc: raw.value,
