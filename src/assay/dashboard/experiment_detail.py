@@ -186,7 +186,8 @@ async def experiment_page(
             for key, label in _FILTERS.items()
         ],
         orders=[Choice(label, url(sort=key, page=None), key == order) for key, label in _ORDERS.items()],
-        url=url(example=None),
+        # What one reads stays where it is when the experiment ends, though the order would be another one from then on.
+        url=url(example=None, sort=asked.sort if summary else order),
         example=example,
         first=(page - 1) * PAGE + 1,
         matching=grid.counts[asked.show],
