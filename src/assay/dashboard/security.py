@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from assay.errors import ForbiddenError
+from assay.errors import ForbiddenError, TooLargeError
 
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
+LARGEST_FORM = 512 * 1024**2
+"""Bytes: the archive of a dataset may have 500 MB."""
 _PROOF_BYTES = hashlib.sha256().digest_size
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -82,6 +84,19 @@ def _proves(given: str, session_token: str) -> bool:
     return hmac.compare_digest(proof, _proof(session_token))
 
 
+class FormTooLargeError(TooLargeError):
+    """That is larger than any page takes."""
+
+    code = "body_too_large"
+    hint = "The API and the command line take archives of datasets in parts."
+
+
+def _check_size(request: Request) -> None:
+    said = request.headers.get("content-length", "0" if "transfer-encoding" not in request.headers else "")
+    if not said.isdigit() or int(said) > LARGEST_FORM:
+        raise FormTooLargeError
+
+
 def check_origin(request: Request) -> None:
     """Refuse a change that another site asks for.
 
@@ -102,10 +117,12 @@ async def check_form(request: Request, session_token: str) -> None:
 
     Raises:
         ForeignFormError: it is missing or another one.
+        FormTooLargeError: the form is larger than any page takes, or does not say how large it is.
     """
     check_origin(request)
     if request.method in _SAFE:
         return
+    _check_size(request)  # before any of it is read: it would be kept on the disk first
     given = request.headers.get(CSRF_HEADER)
     if given is None and "form" in request.headers.get("content-type", ""):
         form = await request.form(max_files=200, max_fields=5000)
