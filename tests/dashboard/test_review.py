@@ -1,6 +1,7 @@
 """Reviewing in the browser: by keyboard alone, without JavaScript, and with whatever stands in the output."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -182,6 +183,38 @@ async def test_a_blind_review_shows_nothing_of_the_first(page_as: PageAs, http: 
     assert await page.get_by_label("Note").input_value() == ""
     await press(page, "1")
     assert feedback(http, run_id)["awaits"] == "adjudication"
+
+
+async def test_a_run_is_judged_on_its_own_page(page_as: PageAs, http: httpx.Client):
+    made(http, "alone", {"total": 12})
+    run_id = run(http, "alone")
+    page = await page_as()
+    await page.goto(f"/runs/{run_id}")
+    form = page.get_by_role("form", name="Feedback")
+    await form.get_by_label("Note").fill("Not so")
+    await form.get_by_role("button", name="Fail").click()
+    await page.wait_for_url("**#review")
+    said = feedback(http, run_id)["feedback"]
+    assert (said["rating"], said["status"], said["body"]) == ("fail", "open", "Not so")
+
+
+async def test_the_source_of_the_focused_field_is_shown(page_as: PageAs, http: httpx.Client):
+    folder = Path(__file__).parents[2] / "examples" / "invoice-fields"
+    yaml = (folder / "workflow.yaml").read_text(encoding="utf-8")
+    assert http.post("/automations", json={"yaml": yaml}).status_code == 201
+    http.patch("/automations/workflows.invoice-fields/triggers", json={"api": True})
+    letter = folder / "documents" / "09-letter-en.pdf"
+    answer = http.post(
+        "/runs",
+        params={"wait_for_completion": 20},
+        data={"target": "workflows.invoice-fields"},
+        files={"files.document": (letter.name, letter.read_bytes())},
+    )
+    http.post("/review-queue", json={"runIds": [answer.json()["id"]]})
+    page = await page_as("reviewer")
+    await to_next(page, "invoice-fields")
+    await page.keyboard.press("e")
+    await expect(page.locator(".rv-document li .rv-box")).to_be_visible(timeout=20_000)
 
 
 async def test_skipping_takes_a_reason_and_goes_on(page_as: PageAs, http: httpx.Client):

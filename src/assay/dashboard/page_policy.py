@@ -16,6 +16,7 @@ PAGE_POLICY: Mapping[tuple[str, str], access.Needed] = {
     ("GET", "/live"): None,
     ("GET", "/automations"): "automations:read",
     ("GET", "/review"): "reviews:write",
+    ("POST", "/runs/{run_id}/feedback"): "reviews:write",
     ("GET", "/review/next"): "reviews:write",
     ("GET", "/review/{item_id}"): "reviews:write",
     ("GET", "/review/{item_id}/place"): "reviews:write",
