@@ -102,7 +102,7 @@ def _operation(method: str, path: str, described: Json) -> Operation:
         scopes=() if needed is None else access.scopes_of(needed[0]),
         open=needed is None,
         fields=[_field(name, one, schema) for name, one in cast("Json", schema.get("properties", {})).items()],
-        curl=_curl(method, path, schema),
+        curl=_curl(method, path, schema, with_key=needed is not None),
     )
 
 
@@ -134,9 +134,11 @@ def _type(described: Json) -> str:
     return str(described.get("type", "any"))
 
 
-def _curl(method: str, path: str, schema: Json) -> str:
+def _curl(method: str, path: str, schema: Json, *, with_key: bool) -> str:
     verb = "" if method == "GET" else f" -X {method}"
-    parts = [f'curl{verb} "$ASSAY{path}"', '-H "Authorization: Bearer $ASSAY_API_KEY"']
+    parts = [f'curl{verb} "$ASSAY{path}"']
+    if with_key:
+        parts.append('-H "Authorization: Bearer $ASSAY_API_KEY"')
     required = cast("Sequence[str]", schema.get("required", ()))
     if schema:
         body = {name: f"<{name}>" for name in required}
