@@ -75,3 +75,21 @@ def test_every_correction_that_is_none_is_told_at_once():
     ]
     with pytest.raises(InvalidFeedbackError):
         _checked(*[{"kind": "field", "path": "/a"}] * 501)
+
+
+@pytest.mark.parametrize(
+    ("output", "expected", "paths"),
+    [
+        ({"a": 1, "b": [1, 2]}, {"a": 1, "b": [1, 2]}, []),
+        ({"a": 1, "b/c": {"d": 1}}, {"a": True, "b/c": {"d": 2}}, ["/a", "/b~1c/d"]),
+        ({"lines": [1, 2]}, {"lines": [2]}, ["/lines"]),
+        ({"a": 1}, {"a": 1, "new": None}, ["/new"]),
+        ({"a": {"gone": 1, "kept": 2}}, {"a": {"kept": 2}}, ["/a"]),
+        (None, {"a": 1}, [""]),
+        ([0] * 501, [1] * 501, [""]),
+    ],
+)
+def test_the_corrections_between_two_outputs_make_one_of_the_other(output: Any, expected: Any, paths: list[str]):
+    found = corrections.between(output, expected)
+    assert [one["path"] for one in found] == paths
+    assert corrections.applied(corrections.checked(found, (), output), output) == expected
