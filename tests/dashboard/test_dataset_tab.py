@@ -6,7 +6,7 @@ import re
 import zipfile
 
 import httpx
-from playwright.async_api import expect
+from playwright.async_api import FilePayload, expect
 from tests.acceptance.serving import push
 from tests.dashboard.browsing import PageAs, Watch, axe, fits
 
@@ -67,7 +67,7 @@ async def test_a_row_runs_its_example_and_shows_the_grade(http: httpx.Client, pa
     page = await page_as()
     await page.goto(path)
     await page.get_by_role("button", name="Run seven").click()
-    await expect(page.locator("#examples").get_by_text("pass", exact=True)).to_be_visible()
+    await expect(page.locator("#examples").get_by_text("pass", exact=True)).to_be_visible(timeout=20_000)
     await fits(page)
 
 
@@ -75,13 +75,17 @@ async def test_replacing_asks_for_the_name_and_an_archive_is_told_all_its_faults
     path = prepared(http, "tab-import", "old")
     page = await page_as()
     await page.goto(f"{path}/import")
-    bad = {"name": "bad.zip", "mimeType": "application/zip", "buffer": archive(a="{", b="[]")}
+    bad: FilePayload = {"name": "bad.zip", "mimeType": "application/zip", "buffer": archive(a="{", b="[]")}
     await page.get_by_label("ZIP file").set_input_files([bad])
     await page.get_by_role("button", name="Check").click()
     await expect(page.locator("#result li")).to_have_count(2)
-    good = {"name": "good.zip", "mimeType": "application/zip", "buffer": archive(new=json.dumps({"total": 1}))}
+    good: FilePayload = {
+        "name": "good.zip",
+        "mimeType": "application/zip",
+        "buffer": archive(new=json.dumps({"total": 1})),
+    }
     await page.get_by_label("ZIP file").set_input_files([good])
-    await page.get_by_label(re.compile("^Replace")).check()
+    await page.get_by_role("radio", name="Replace").check()
     await page.get_by_role("button", name="Import").click()
     await expect(page.locator("#result")).to_contain_text("Nothing was imported")
     await page.get_by_label("To replace, type tab-import").fill("tab-import")
@@ -95,7 +99,7 @@ async def test_files_are_added_shown_renamed_and_removed(http: httpx.Client, pag
     path = prepared(http, "tab-files", "one")
     page = await page_as()
     await page.goto(f"{path}/examples/one")
-    note = {"name": "note <b>.txt", "mimeType": "text/plain", "buffer": b"what it says"}
+    note: FilePayload = {"name": "note <b>.txt", "mimeType": "text/plain", "buffer": b"what it says"}
     await page.get_by_label("Add files").set_input_files([note])
     await page.get_by_role("button", name="Upload").click()
     await expect(page.locator("#document")).to_contain_text("what it says")

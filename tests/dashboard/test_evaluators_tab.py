@@ -59,7 +59,7 @@ async def test_evaluators_are_tried_on_the_latest_run_and_nothing_is_kept(http: 
     page = await page_as()
     await page.goto(path)
     await page.get_by_role("button", name="Run seven").click()
-    await expect(page.locator("#examples").get_by_text("completed")).to_be_visible()
+    await expect(page.locator("#examples").get_by_text("completed")).to_be_visible(timeout=20_000)
     body = {"expected": {"total": 8}}
     http.patch("/automations/workflows.ev-try/examples/seven", json=body).raise_for_status()
     await page.goto("/automations/ev-try/evaluators?view=yaml")
