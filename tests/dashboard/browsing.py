@@ -65,8 +65,10 @@ async def fits(page: Page) -> None:
         """() => {
             const root = document.documentElement;
             if (root.scrollWidth <= root.clientWidth) return [];
+            const held = (one) => one.parentElement && one.parentElement !== document.body
+                && (getComputedStyle(one.parentElement).overflowX !== "visible" || held(one.parentElement));
             const out = [...document.querySelectorAll("body *")].filter(
-                (one) => one.getBoundingClientRect().right + scrollX > root.clientWidth + 1);
+                (one) => one.getBoundingClientRect().right + scrollX > root.clientWidth + 1 && !held(one));
             return ["page", ...out.slice(0, 5).map((one) => one.outerHTML.slice(0, 160))];
         }"""
     )
