@@ -15,7 +15,7 @@ from assay.dashboard.error_page import status_of
 from assay.dashboard.evaluator_form import EvaluatorForm, TypeChoice, form_of, read_form, type_choices
 from assay.dashboard.rendering import render
 from assay.dashboard.visitors import Here, SignedIn, Visitor
-from assay.errors import AssayError, ConflictError, InvalidValueError, Issue
+from assay.errors import AssayError, ConflictError, InvalidValueError
 from assay.server import Server
 
 router = APIRouter()
@@ -86,7 +86,6 @@ class EvaluatorsPage(AutomationPage):
     past: evaluators.StoredSet | None
     comments: bool
     problem: AssayError | None
-    issues: Sequence[Issue]
     trial: Trial | None
     tried: str
     examples: Sequence[str]
@@ -251,7 +250,6 @@ async def _show(request: Request, visitor: Visitor, server: Server, slug: str, s
         past=state.past,
         comments=stored is not None and evaluators.has_comments(stored.source),
         problem=problem,
-        issues=issues,
         trial=state.trial,
         tried=state.tried,
         examples=[one.name for one in rows if one.latest_run_id is not None],

@@ -87,6 +87,7 @@ function mount(cm, area) {
       }),
     ],
   });
+  view.scrollDOM.tabIndex = 0;  // a keyboard scrolls it, too
   area.hidden = true;
   area.required = false;
   label?.addEventListener("click", (event) => { event.preventDefault(); view.focus(); });
