@@ -262,7 +262,7 @@ async def test_a_decompression_bomb_takes_no_memory() -> None:
 
 @pytest.mark.parametrize(
     ("coding", "body"),
-    [("gzip", b"this is no gzip"), ("gzip", gzip.compress(b"whole")[:-9]), ("br", b"x"), ("gzip, gzip", b"x")],
+    [("gzip", b"this is no gzip"), ("gzip", gzip.compress(b"whole", mtime=0)[:-9]), ("br", b"x"), ("gzip, gzip", b"x")],
 )
 async def test_a_body_that_cannot_be_decompressed_is_refused(coding: str, body: bytes) -> None:
     async with raw_server(lambda asked: response(body, headers={"Content-Encoding": coding})) as server:
