@@ -66,6 +66,8 @@ body, and `run`. Single issues of workflow files and inputs have further codes; 
 
 def pages() -> Mapping[Path, str]:
     """Return every page that is written here, with what it should hold."""
+    steps.catalogue()  # their errors are listed, too, whichever page is made first
+    evaluators.catalogue()
     return {
         API: _api_page(),
         STEPS: _steps_page(),

@@ -83,6 +83,7 @@ def make(served: Served, http: httpx.Client, models: OpenAiServer) -> World:
         "/dataset/ path": f"input/{FILE_NAME}",
     }
     queries = {
+        "/review/{item_id}/place": "text=total&page=1",
         "/automations/{slug}/experiments/compare": f"a={experiments[0]}&b={experiments[1]}",
         "/automations/{slug}/experiments/{experiment_id}/case": f"example={example}",
     }
