@@ -134,6 +134,7 @@ async def test_a_run_under_way_ends_before_the_readers_eyes(
     beside = await page.context.new_page()
     await beside.goto("/runs?source=workflows.under-way")
     await expect(beside.locator(f"#status-{run_id}")).to_have_text("running")
+    await page.bring_to_front()  # what nobody looks at hears nothing
     served.open_gate(gate[1])
     await expect(page.locator("#run")).to_contain_text("arrived", timeout=15_000)
     await beside.bring_to_front()
