@@ -217,6 +217,17 @@ async def test_the_source_of_the_focused_field_is_shown(page_as: PageAs, http: h
     await expect(page.locator(".rv-document li .rv-box")).to_be_visible(timeout=20_000)
 
 
+async def test_a_queue_that_is_open_hears_of_verdicts(page_as: PageAs, http: httpx.Client):
+    run_ids = queued(http, "heard", {"total": 12}, 2)
+    page = await page_as()
+    await page.goto("/review")
+    row = page.locator("#queue").get_by_role("row", name=re.compile("heard"))
+    await expect(row).to_contain_text("2")
+    for run_id in run_ids:
+        assert http.put(f"/runs/{run_id}/feedback", json={"rating": "pass"}).status_code == 200
+    await expect(row).to_have_count(0, timeout=15_000)
+
+
 async def test_skipping_takes_a_reason_and_goes_on(page_as: PageAs, http: httpx.Client):
     run_ids = queued(http, "skipped", {"total": 12}, 2)
     page = await page_as("reviewer")

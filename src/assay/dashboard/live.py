@@ -8,17 +8,16 @@ from functools import partial
 from fastapi import APIRouter, Request
 from starlette.responses import StreamingResponse
 
-from assay import engine
+from assay import engine, reviews
 from assay.dashboard.visitors import Here, SignedIn
 from assay.server import Server
 
 router = APIRouter()
 
 CHANNELS = {
-    "assay_run_finished": "runs",
-    "assay_run_started": "runs",
+    engine.RUNS_CHANNEL: "runs",
     "assay_batch_progress": "experiments",
-    "assay_reviews": "reviews",
+    reviews.CHANNEL: "reviews",
 }
 """What PostgreSQL notifies of, and the topic that pages listen to."""
 PACE_SECONDS = 1.0

@@ -175,8 +175,6 @@ async def _show(
         run = await runs.get(tx, organization_id, run_id)
         if run is None:
             raise runs.RunNotFoundError
-        if not run.summary.status.finished:  # somebody looks at it from now on: its end is told
-            await server.waiting_room.ask_for(tx, organization_id, run_id)
         steps = await traces.outline(tx, organization_id, run_id)
         chosen = _chosen_step(run, steps, step)
         found = None if chosen is None else await traces.get_step(tx, organization_id, run_id, chosen)

@@ -92,7 +92,8 @@ class Transaction:
         Notifying inside would be certain, but PostgreSQL lets such commits wait for each other's writing to the
         disk. So this is for those who would also find out by themselves.
         """
-        self.notifications.append((channel, payload))
+        if (channel, payload) not in self.notifications:  # as PostgreSQL does: the same is said once
+            self.notifications.append((channel, payload))
 
     async def fetch(self, query: Query, *arguments: object) -> list[Row]:
         """Run a Core statement, or SQL text with `$1…` arguments, and return its rows."""

@@ -19,12 +19,14 @@ from assay.engine.model import (
     SupersededError,
     Suspended,
 )
+from assay.engine.progress import RUNS_CHANNEL
 from assay.engine.queue import admit, enqueue, entrypoint_for
 from assay.engine.waiting import Waiter, WaitingRoom
 from assay.engine.worker import Chore, Handler, Worker, WorkerLimits
 
 __all__ = [
     "FINISHED",
+    "RUNS_CHANNEL",
     "TRANSITIONS",
     "Attachment",
     "CancelAnswer",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from assay import outbox
 from assay.db import Transaction
 from assay.engine.model import RunStatus
+from assay.engine.progress import RUNS_CHANNEL
 from assay.engine.statements import SQL
 
 
@@ -21,6 +22,7 @@ async def request_cancel(tx: Transaction, organization_id: str, run_id: str) -> 
 
     Safe to repeat; a finished run stays as it is.
     """
+    tx.notify_after_commit(RUNS_CHANNEL, "")
     row = await tx.fetch_one(SQL["request_cancel"], run_id, organization_id)
     if row is None:
         return None

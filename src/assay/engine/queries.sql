@@ -102,6 +102,10 @@ SELECT id, (SELECT count(*) FROM told) AS told, CASE WHEN awaited THEN pg_notify
 -- Runs of these batches ended.
 SELECT pg_notify('assay_batch_progress', id) FROM unnest($1::text[]) AS id;
 
+-- name: tell_of_runs
+-- Runs began or ended.
+SELECT pg_notify($1, '');
+
 -- name: hand_back
 -- Return an unfinished run to the queue on purpose: not a loss.
 UPDATE runs SET status = 'pending', alone = false

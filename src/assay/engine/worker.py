@@ -254,6 +254,7 @@ class Worker:
         if taken is None:
             return
         claim, journal = delivery.held = taken.claim, Journal(self.database, taken.claim)
+        self._progress.moved()
         await read_recorded(self.database, claim)
         if taken.was_lost:
             message = "The worker that had the run was lost; it goes on from its last step."
@@ -300,6 +301,7 @@ class Worker:
             raise RetryRequested(delay=max(outcome.until - clock.now(), timedelta(0)), reason="the run waits")
 
     def _tell_end(self, claim: Claim) -> None:
+        self._progress.moved()
         if claim.batch_id is not None:
             self._progress.ended(claim.batch_id)
 

@@ -57,6 +57,7 @@ from assay.reviews.incumbents import (
 )
 from assay.reviews.leases import LEASE, LONGEST_LEASE, SHORTEST_LEASE, claim, claim_item, release, renew, skip
 from assay.reviews.model import (
+    CHANNEL,
     REVIEW_STATES,
     Correction,
     ExpectedFile,
@@ -108,6 +109,7 @@ from assay.reviews.settled_by import SettledMiss, settled_by
 from assay.reviews.strata import Stratum
 
 __all__ = [
+    "CHANNEL",
     "LEASE",
     "LONGEST_LEASE",
     "MAX_FILE",

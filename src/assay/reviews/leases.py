@@ -10,6 +10,7 @@ from datetime import timedelta
 from assay import access, db
 from assay.reviews import queue_store
 from assay.reviews.errors import ClaimLostError, ItemNotAvailableError, ItemNotFoundError, ReasonRequiredError
+from assay.reviews.model import CHANNEL
 from assay.reviews.queue import adjudicates, get_item
 from assay.reviews.queue_model import QueueItem
 
@@ -40,6 +41,7 @@ async def claim(
             wait=wait,
         )
         if item_id is not None:
+            tx.notify_after_commit(CHANNEL, "")
             return await get_item(tx, caller, item_id)
     return None
 
@@ -122,3 +124,4 @@ async def _extend(tx: db.Transaction, caller: access.Caller, item_id: str, durat
 async def _lock(tx: db.Transaction, caller: access.Caller, item_id: str) -> None:
     if not await queue_store.lock_item(tx, caller.organization_id, item_id):
         raise ItemNotFoundError
+    tx.notify_after_commit(CHANNEL, "")

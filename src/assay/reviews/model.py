@@ -9,6 +9,9 @@ from pydantic import JsonValue
 
 from assay import files
 
+CHANNEL = "assay_reviews"
+"""PostgreSQL notifies here, after the commit, that some review or the queue changed."""
+
 Rating = Literal["pass", "fail", "partial"]
 FeedbackStatus = Literal["open", "resolved", "ignored"]
 ReviewState = Literal["ignored", "regressed", "open", "passed", "failed", "unreviewed"]

@@ -10,6 +10,7 @@ from assay import access, clock, db, runs
 from assay.errors import Issue
 from assay.reviews import queue_store
 from assay.reviews.errors import ItemNotFoundError, TooManyRunsError
+from assay.reviews.model import CHANNEL
 from assay.reviews.queue_model import (
     PRIORITIES,
     Added,
@@ -43,11 +44,13 @@ async def verdict_given(tx: db.Transaction, run_id: str, reviewer: str) -> None:
     about a run that is not in the queue. What two unequal verdicts of a blind double review mean is not decided here.
     """
     await queue_store.close_slot(tx, run_id, reviewer)
+    tx.notify_after_commit(CHANNEL, "")
 
 
 async def verdict_withdrawn(tx: db.Transaction, run_id: str, reviewer: str) -> None:
     """Note that a reviewer has taken his verdict on a run back: the slot is free again, and the item waits."""
     await queue_store.open_slot(tx, run_id, reviewer)
+    tx.notify_after_commit(CHANNEL, "")
 
 
 async def list_queue(
@@ -221,6 +224,7 @@ async def _add(
                 tx, organization_id, done, reason=reason, priority=priority, slots=slots
             )
         await queue_store.raise_priority(tx, organization_id, slow, priority)
+        tx.notify_after_commit(CHANNEL, "")
         await _record(tx, caller, reason, added=added, reopened=reopened, double=double)
     # Somebody else may have been first with some of them; those wait, too.
     waiting = len(queued) - len(done) + len(new) - added

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from assay import access, db, jsontext, outbox
 from assay.clock import iso
 from assay.reviews import store
-from assay.reviews.model import Feedback, Held
+from assay.reviews.model import CHANNEL, Feedback, Held
 from assay.runs import RunNotFinishedError, RunNotFoundError
 
 MOST_KEPT = 100_000
@@ -98,6 +98,7 @@ async def record(
     after = replace(after, **_times(written))
     user_id, key_id = (by.user_id, by.key_id) if by else (None, None)
     await store.add_history(tx, after, action or event, changes, user_id=user_id, key_id=key_id)
+    tx.notify_after_commit(CHANNEL, "")
     await outbox.emit(tx, after.organization_id, after.automation_id, event, _payload(after))
     return after
 
