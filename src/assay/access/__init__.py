@@ -1,6 +1,6 @@
 """Access: organizations, the people in them, their keys, what each may do, and what they did."""
 
-from assay.access.audit import list_audit, record
+from assay.access.audit import list_audit, record, record_by
 from assay.access.errors import (
     InsufficientScopeError,
     RateLimitedError,
@@ -85,6 +85,7 @@ __all__ = [
     "list_sessions",
     "make_link",
     "record",
+    "record_by",
     "require",
     "revoke_key",
     "scope_for",

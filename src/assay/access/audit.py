@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from assay import clock, db
 from assay.access import store
-from assay.access.model import AuditEntry
+from assay.access.model import AuditEntry, Caller
 from assay.errors import InvalidValueError
 from assay.ids import new_id
 
@@ -30,6 +30,21 @@ async def record(
     """
     entry = AuditEntry(new_id("aud"), organization_id, clock.now(), user_id, key_id, action, target, detail)
     await store.insert_audit(tx, entry)
+
+
+async def record_by(
+    tx: db.Transaction, caller: Caller, action: str, target: str, detail: Mapping[str, JsonValue]
+) -> None:
+    """Append what a caller did; the rest is as for `record`."""
+    await record(
+        tx,
+        organization_id=caller.organization_id,
+        user_id=caller.user_id,
+        key_id=caller.key_id,
+        action=action,
+        target=target,
+        detail=detail,
+    )
 
 
 async def list_audit(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from assay import clock, db
 from assay.access import store
-from assay.access.audit import record
+from assay.access.audit import record_by
 from assay.access.model import AllowedHost, Caller
 from assay.errors import InvalidValueError, Issue
 from assay.outgoing import AllowList
@@ -45,14 +45,8 @@ async def change_allowed_hosts(
     if added or removed:
         await store.insert_allowed_hosts(tx, caller.organization_id, added, caller.user_id, clock.now())
         await store.delete_allowed_hosts(tx, caller.organization_id, removed)
-        await record(
-            tx,
-            organization_id=caller.organization_id,
-            user_id=caller.user_id,
-            key_id=caller.key_id,
-            action="outgoing.changed",
-            target=caller.organization_id,
-            detail={"allowed": list(added), "refused": list(removed)},
+        await record_by(
+            tx, caller, "outgoing.changed", caller.organization_id, {"allowed": list(added), "refused": list(removed)}
         )
     return await store.list_allowed_hosts(tx, caller.organization_id)
 

@@ -2,8 +2,9 @@
 
 from assay.api.app import create_app, describe
 from assay.api.callers import Server
+from assay.api.errors import STATUS
 from assay.api.parameters import only as only_parameters
 from assay.api.run_filters import NAMES as RUN_FILTERS
 from assay.api.run_filters import read as read_run_filters
 
-__all__ = ["RUN_FILTERS", "Server", "create_app", "describe", "only_parameters", "read_run_filters"]
+__all__ = ["RUN_FILTERS", "STATUS", "Server", "create_app", "describe", "only_parameters", "read_run_filters"]

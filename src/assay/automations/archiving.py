@@ -18,13 +18,7 @@ async def set_archived(tx: db.Transaction, caller: access.Caller, *, automation:
     if (target.status == "archived") == archived:
         return target
     await store.set_status(tx, caller.organization_id, target.id, "archived" if archived else "active")
-    await access.record(
-        tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action="automation.archived" if archived else "automation.restored",
-        target=target.id,
-        detail={"slug": target.slug},
+    await access.record_by(
+        tx, caller, "automation.archived" if archived else "automation.restored", target.id, {"slug": target.slug}
     )
     return await hold(tx, caller.organization_id, target.id)

@@ -35,15 +35,7 @@ async def set_limits(
     await store.set_limits(
         tx, caller.organization_id, target.id, concurrency_limit=concurrency_limit, retention_days=retention_days
     )
-    await access.record(
-        tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action="limits.set",
-        target=target.id,
-        detail={**wanted},
-    )
+    await access.record_by(tx, caller, "limits.set", target.id, {**wanted})
     return await get(tx, caller.organization_id, target.id)
 
 

@@ -27,13 +27,5 @@ async def set_triggers(
     target = await get(tx, caller.organization_id, automation)
     await store.switch_triggers(tx, caller.organization_id, target.id, api=api, manual=manual)
     switched = {name: value for name, value in (("api", api), ("manual", manual)) if value is not None}
-    await access.record(
-        tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action="triggers.switched",
-        target=target.id,
-        detail={**switched},
-    )
+    await access.record_by(tx, caller, "triggers.switched", target.id, {**switched})
     return await get(tx, caller.organization_id, target.id)

@@ -1,7 +1,6 @@
 """When a new version may be added, and which one is current."""
 
 import asyncio
-from collections.abc import Mapping
 
 from pydantic import JsonValue
 
@@ -73,7 +72,7 @@ async def push(
     version = await _add(tx, caller, target, definition, source, files)
     keep((caller.organization_id, version.id), definition)
     detail = {"automation": target.id, "label": version.label, "activated": activate}
-    await _record(tx, caller, "version.pushed", version.id, detail)
+    await access.record_by(tx, caller, "version.pushed", version.id, detail)
     if activate:
         await _activate(tx, caller, version, definition, "push")
     return Pushed(*await _present(tx, target, version), created=automation is None, issues=issues)
@@ -141,7 +140,7 @@ async def promote(
         "before": target.current_version_id,
         **({} if gate is None or gate.override_reason is None else {"overrideReason": gate.override_reason}),
     }
-    await _record(tx, caller, action, chosen.id, detail)
+    await access.record_by(tx, caller, action, chosen.id, detail)
     return Promoted(*await _present(tx, target, chosen), reason=reason)
 
 
@@ -174,7 +173,7 @@ async def _create(tx: db.Transaction, caller: access.Caller, definition: Workflo
     if automation_id is None:
         existing = await get(tx, organization_id, f"workflows.{slug}")
         raise WorkflowNameConflictError(slug, existing.id)
-    await _record(tx, caller, "automation.created", automation_id, {"kind": "workflow", "slug": slug})
+    await access.record_by(tx, caller, "automation.created", automation_id, {"kind": "workflow", "slug": slug})
     return await get(tx, organization_id, automation_id)
 
 
@@ -246,17 +245,3 @@ async def _activate(
 async def _present(tx: db.Transaction, automation: Automation, version: Version) -> tuple[Automation, Version]:
     present = await get(tx, automation.organization_id, automation.id)
     return present, await version_by_ref(tx, automation.organization_id, present, version.id)
-
-
-async def _record(
-    tx: db.Transaction, caller: access.Caller, action: str, target: str, detail: Mapping[str, JsonValue]
-) -> None:
-    await access.record(
-        tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action=action,
-        target=target,
-        detail=detail,
-    )

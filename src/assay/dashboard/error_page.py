@@ -3,20 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from assay.api import STATUS
 from assay.dashboard.rendering import Page
-from assay.errors import AssayError, ErrorKind
-
-_STATUS = {
-    ErrorKind.INVALID: 400,
-    ErrorKind.UNAUTHENTICATED: 401,
-    ErrorKind.FORBIDDEN: 403,
-    ErrorKind.NOT_FOUND: 404,
-    ErrorKind.CONFLICT: 409,
-    ErrorKind.STALE: 412,
-    ErrorKind.TOO_LARGE: 413,
-    ErrorKind.RATE_LIMITED: 429,
-    ErrorKind.UNAVAILABLE: 503,
-}
+from assay.errors import AssayError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,4 +22,4 @@ class ErrorPage(Page):
 
 def status_of(error: AssayError) -> int:
     """Return the HTTP status of an answer that shows an error."""
-    return _STATUS[error.kind]
+    return STATUS[error.kind]

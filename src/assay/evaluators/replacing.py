@@ -28,13 +28,11 @@ async def replace(tx: db.Transaction, caller: access.Caller, automation_id: str,
         evaluator_set=evaluator_set,
         user_id=caller.user_id,
     )
-    await access.record(
+    await access.record_by(
         tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action="evaluators.replaced",
-        target=automation_id,
-        detail={"number": number, "contentHash": stored.content_hash, "evaluators": len(evaluator_set.entries)},
+        caller,
+        "evaluators.replaced",
+        automation_id,
+        {"number": number, "contentHash": stored.content_hash, "evaluators": len(evaluator_set.entries)},
     )
     return stored

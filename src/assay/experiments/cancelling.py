@@ -9,13 +9,5 @@ async def cancel(tx: db.Transaction, caller: access.Caller, experiment_id: str) 
     if not await store.set_cancel_requested(tx, caller.organization_id, experiment_id):
         return
     await engine.cancel_batch(tx, caller.organization_id, experiment_id)
-    await access.record(
-        tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action="experiment.cancelled",
-        target=experiment_id,
-        detail={},
-    )
+    await access.record_by(tx, caller, "experiment.cancelled", experiment_id, {})
     tx.notify_after_commit("assay_batch_progress", experiment_id)

@@ -123,7 +123,7 @@ async def set_policy(tx: db.Transaction, caller: access.Caller, automation: str,
     text = policy_json(policy)
     await result_store.save_policy(tx, caller.organization_id, target.id, text, caller.user_id)
     shown = None if before is None else policy_json(before.policy)
-    await _record(tx, caller, "gate.set", target.id, {"policy": text, "before": shown})
+    await access.record_by(tx, caller, "gate.set", target.id, {"policy": text, "before": shown})
     after = await policy_of(tx, caller.organization_id, target.id)
     assert after is not None, "it was just written"
     return after
@@ -139,7 +139,7 @@ async def remove_policy(tx: db.Transaction, caller: access.Caller, automation: s
     before = await policy_of(tx, caller.organization_id, target.id)
     if before is not None:
         await result_store.delete_policy(tx, caller.organization_id, target.id)
-        await _record(tx, caller, "gate.removed", target.id, {"before": policy_json(before.policy)})
+        await access.record_by(tx, caller, "gate.removed", target.id, {"before": policy_json(before.policy)})
 
 
 async def gated_versions(
@@ -278,17 +278,3 @@ def _checked_reason(override: str | None) -> str | None:
         message = f"The reason of an override is a text of 1 to {MAX_REASON:,} characters."
         raise OverrideReasonError(message, field="override.reason")
     return reason
-
-
-async def _record(
-    tx: db.Transaction, caller: access.Caller, action: str, target: str, detail: dict[str, JsonValue]
-) -> None:
-    await access.record(
-        tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action=action,
-        target=target,
-        detail=detail,
-    )

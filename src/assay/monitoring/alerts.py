@@ -179,12 +179,10 @@ async def _miss_rates(
 
 
 async def _record(tx: db.Transaction, caller: access.Caller, action: str, alert: Alert) -> None:
-    await access.record(
+    await access.record_by(
         tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action=action,
-        target=alert.id,
-        detail={"automationId": alert.automation_id, "metric": alert.rule.metric, "threshold": alert.rule.threshold},
+        caller,
+        action,
+        alert.id,
+        {"automationId": alert.automation_id, "metric": alert.rule.metric, "threshold": alert.rule.threshold},
     )

@@ -146,15 +146,7 @@ async def _record(tx: db.Transaction, caller: access.Caller, action: str, provid
         "models": [model.name for model in provider.models],
         "key": "stored" if provider.encrypted_key else provider.key_variable,
     }
-    await access.record(
-        tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action=action,
-        target=provider.id,
-        detail=detail,
-    )
+    await access.record_by(tx, caller, action, provider.id, detail)
 
 
 def _is_private(base_url: str) -> bool:

@@ -200,7 +200,7 @@ async def import_incumbents(
     wanted = [Attached(places[index], one.output, one.source) for index, one in parsed.items()]
     added = await store.attach(tx, caller.organization_id, wanted, caller.user_id)
     if wanted:
-        await _record(tx, caller, "incumbents.imported", automation.id, {"added": added, "of": len(wanted)})
+        await access.record_by(tx, caller, "incumbents.imported", automation.id, {"added": added, "of": len(wanted)})
     return Imported(added, len(wanted) - added, [one.run_id for one in wanted])
 
 
@@ -218,7 +218,7 @@ async def set_incumbent(
         raise InvalidIncumbentsError(issues[0].message, issues=issues)
     before = await _pair(tx, caller.organization_id, run_id)
     await store.attach(tx, caller.organization_id, [Attached(run_id, output, source)], caller.user_id)
-    await _record(tx, caller, "incumbent.set", run_id, {"replaced": before.is_attached})
+    await access.record_by(tx, caller, "incumbent.set", run_id, {"replaced": before.is_attached})
     return None if before.outcome is None else await incumbent_difference(tx, caller.organization_id, run_id)
 
 
@@ -449,17 +449,3 @@ def _invalid(issues: list[Issue], count: int) -> InvalidIncumbentsError:
     issues.sort(key=lambda issue: int(issue.field.partition("[")[2].partition("]")[0]))
     message = f"{len(issues)} problems in {count} outputs; nothing is imported."
     return InvalidIncumbentsError(issues[0].message if len(issues) == 1 else message, issues=issues[:_MOST_ISSUES])
-
-
-async def _record(
-    tx: db.Transaction, caller: access.Caller, action: str, target: str, detail: Mapping[str, JsonValue]
-) -> None:
-    await access.record(
-        tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action=action,
-        target=target,
-        detail=detail,
-    )

@@ -83,15 +83,7 @@ async def release(tx: db.Transaction, caller: access.Caller, item_id: str, *, re
     await _lock(tx, caller, item_id)
     given_up = await queue_store.give_up(tx, caller.organization_id, caller.user_id, item_id)
     if given_up and reason:
-        await access.record(
-            tx,
-            organization_id=caller.organization_id,
-            user_id=caller.user_id,
-            key_id=caller.key_id,
-            action="review_item.released",
-            target=item_id,
-            detail={"reason": reason[:MAX_REASON]},
-        )
+        await access.record_by(tx, caller, "review_item.released", item_id, {"reason": reason[:MAX_REASON]})
     return await get_item(tx, caller, item_id)
 
 

@@ -245,14 +245,12 @@ async def _record(
 ) -> None:
     if not added and not reopened:
         return
-    await access.record(
+    await access.record_by(
         tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action="review_queue.added",
-        target="review-queue",
-        detail={"reason": reason, "added": added, "reopened": reopened, "double": double},
+        caller,
+        "review_queue.added",
+        "review-queue",
+        {"reason": reason, "added": added, "reopened": reopened, "double": double},
     )
 
 

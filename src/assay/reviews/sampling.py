@@ -139,14 +139,12 @@ async def set_sampling(
     await store.save_policy(tx, caller.organization_id, target.id, sampling_json(policy), caller.user_id)
     if before.policy.rate != policy.rate:
         await note_rate(tx, target, before.policy.rate, policy.rate, reason or "set by hand", user_id=caller.user_id)
-    await access.record(
+    await access.record_by(
         tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action="sampling.set",
-        target=target.id,
-        detail={
+        caller,
+        "sampling.set",
+        target.id,
+        {
             "policy": sampling_json(policy),
             "before": sampling_json(before.policy) if before.updated_at else None,
             "reason": reason,

@@ -205,12 +205,4 @@ async def _record(tx: db.Transaction, caller: access.Caller, action: str, endpoi
         "automationId": endpoint.automation_id,
         "enabled": endpoint.enabled,
     }
-    await access.record(
-        tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
-        action=action,
-        target=endpoint.id,
-        detail=detail,
-    )
+    await access.record_by(tx, caller, action, endpoint.id, detail)
