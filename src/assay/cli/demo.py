@@ -264,10 +264,12 @@ def _document(result: Result) -> dict[str, Any]:
 def _say_where_to_look(server: DemoServer, told: Told, place: Path, *, stays: bool, kept: bool) -> None:
     shown = told.missed[0].result if told.missed else told.shadow[0]
     program = shlex.quote(_program())
+    dashboard = demo_server.sign_in_link(server, place) if stays else f"{server.base_url}/"
     output.say(
         f"""
 Where to look next
-  {server.base_url}/
+  {dashboard}
+      the dashboard: runs, the queue, the dataset, experiments{" (the link signs you in, once)" if stays else ""}
   export ASSAY_BASE_URL={server.base_url} ASSAY_API_KEY={server.api_key}
   {program} runs trace {shown.run_id}
       the miss, step by step: what went in, what came out, how long it took

@@ -86,16 +86,30 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     raise Failure("The server did not start.", hint=last or None)
 
 
+def sign_in_link(server: DemoServer, data_dir: Path) -> str:
+    """Make a link to the dashboard that signs its owner in, once.
+
+    Raises:
+        Failure: none could be made.
+    """
+    arguments = ("users", "link", "--email", "owner@localhost", "--url", server.base_url)
+    return _printed_by(*arguments, data_dir=data_dir, failure="No link to the dashboard could be made.")
+
+
 def _key(data_dir: Path) -> str:
+    return _printed_by("keys", "create", "--name", "demo", data_dir=data_dir, failure="No API key could be made.")
+
+
+def _printed_by(*arguments: str, data_dir: Path, failure: str) -> str:
     made = subprocess.run(
-        _assay("keys", "create", "--name", "demo", "--data-dir", str(data_dir)),
+        _assay(*arguments, "--data-dir", str(data_dir)),
         env=settings.environment_without_settings(),
         capture_output=True,
         text=True,
         check=False,
     )
     if made.returncode:
-        raise Failure("No API key could be made.", hint=made.stderr.strip())
+        raise Failure(failure, hint=made.stderr.strip())
     return made.stdout.strip()
 
 
