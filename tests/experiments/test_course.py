@@ -148,3 +148,21 @@ async def told(events: AsyncGenerator[Any]) -> tuple[list[str], experiments.Expe
             assert event.experiment.counts.completed == len(found)
     message = "the experiment is gone"
     raise AssertionError(message)
+
+
+async def test_an_experiment_that_cannot_be_ended_does_not_hold_the_others_up(quiet: Laboratory) -> None:
+    name = await quiet.workflow()
+    await quiet.example(name, 1, **MISFIT)
+    stuck, other = await quiet.start(name), await quiet.start(name)
+
+    async def refuse_one(_tx: db.Transaction, experiment_id: str, _organization_id: str) -> None:
+        if experiment_id == stuck:
+            raise ValueError
+
+    conducting = asyncio.create_task(experiments.Conductor(quiet.database, refuse_one).run())
+    try:
+        assert (await quiet.summary(other))["examples"]["errors"] == 1
+        assert (await quiet.read(stuck)).status == "queued"
+    finally:
+        conducting.cancel()
+        await asyncio.wait({conducting})

@@ -7,6 +7,7 @@ experiment goes on after any crash and no run of it is repeated.
 import asyncio
 import contextlib
 import logging
+import time
 from typing import Protocol
 
 from assay import db, engine
@@ -40,6 +41,7 @@ class Conductor:
         self._database = database
         self._on_concluded = on_concluded
         self._told: set[str] = set()
+        self._next_look_at_all = 0.0
         self._woken = asyncio.Event()
         self._looked_back = False
 
@@ -59,7 +61,7 @@ class Conductor:
                     self._told.clear()
                     await asyncio.sleep(LOOK_AGAIN_SECONDS)
                 except Exception:
-                    log.exception("An experiment could not be moved on; it is tried again.")
+                    log.exception("Experiments could not be looked at; it is tried again.")
                     await asyncio.sleep(LOOK_AGAIN_SECONDS)
                 await asyncio.sleep(PACE_SECONDS)
         finally:
@@ -70,7 +72,7 @@ class Conductor:
         self._woken.set()
 
     async def _look_at_all(self) -> None:
-        self._told.clear()
+        self._next_look_at_all = 0.0
         self._woken.set()
 
     async def _look_back(self) -> None:
@@ -86,11 +88,18 @@ class Conductor:
     async def _look(self) -> None:
         self._woken.clear()
         told, self._told = self._told, set()
-        if not told:
+        # Also while others are told of: what nobody was told of must not wait for the end of those.
+        if time.monotonic() >= self._next_look_at_all:
             async with self._database.single_statement() as tx:
-                told = await store.open_experiments(tx)
+                told.update(await store.open_experiments(tx))
+            self._next_look_at_all = time.monotonic() + LOOK_AGAIN_SECONDS
         for experiment_id in told:
-            await advance(self._database, experiment_id, self._on_concluded)
+            try:
+                await advance(self._database, experiment_id, self._on_concluded)
+            except db.DatabaseUnavailableError:
+                raise
+            except Exception:
+                log.exception("Experiment %s could not be moved on; it is tried again.", experiment_id)
 
 
 async def advance(database: db.Database, experiment_id: str, on_concluded: OnConcluded) -> None:

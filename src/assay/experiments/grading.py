@@ -1,6 +1,7 @@
 """How the run of an example is graded: as the last thing before its end is written, by the evaluators it began with."""
 
 import asyncio
+import logging
 import tempfile
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -11,9 +12,12 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from assay import clock, db, documents, engine, evaluators, files, jsontext, providers, runs, sandbox
+from assay.errors import AssayError
 from assay.evaluators import EvaluatorSet, GradedFile, Judgement, Subject
 from assay.experiments import store
 from assay.experiments.model import Graded, Score
+
+log = logging.getLogger(__name__)
 
 MAX_KEPT_SETS = 64
 
@@ -43,7 +47,11 @@ class Grader:
                 return None  # nobody says that it should fail: an error, as its end shows
             graded = Graded(claim.run_id, "ungraded", None, None, ())
             return _writing(claim.organization_id, graded)
-        evaluator_set = await self._set(claim.organization_id, material.evaluator_set_id)
+        try:
+            evaluator_set = await self._set(claim.organization_id, material.evaluator_set_id)
+        except AssayError as error:  # of a text that an earlier assay accepted
+            log.warning("The evaluators %s cannot be read any more: %s", material.evaluator_set_id, error.message)
+            return _writing(claim.organization_id, Graded(claim.run_id, "error", None, None, ()))
         judgement = await self._unless_cancelled(claim, outcome, material, evaluator_set)
         if judgement is None:
             return None
@@ -100,7 +108,7 @@ class Grader:
         if set_id not in self._sets:
             stored = await self.database.when_available(lambda tx: evaluators.by_id(tx, organization_id, set_id))
             assert stored is not None, "evaluators are never removed"
-            self._sets[set_id] = evaluators.parse(stored.source)
+            self._sets[set_id] = evaluators.set_of(stored)
             while len(self._sets) > MAX_KEPT_SETS:
                 self._sets.popitem(last=False)
         self._sets.move_to_end(set_id)
