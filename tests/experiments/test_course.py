@@ -155,7 +155,8 @@ async def test_an_experiment_that_cannot_be_ended_does_not_hold_the_others_up(qu
     await quiet.example(name, 1, **MISFIT)
     stuck, other = await quiet.start(name), await quiet.start(name)
 
-    async def refuse_one(_tx: db.Transaction, experiment_id: str, _organization_id: str) -> None:
+    async def refuse_one(tx: db.Transaction, experiment_id: str, organization_id: str) -> None:
+        del tx, organization_id
         if experiment_id == stuck:
             raise ValueError
 
