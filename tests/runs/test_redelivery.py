@@ -1,6 +1,7 @@
 """What a second delivery of a run takes over from the first, and what a superseded one may no longer do."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -184,6 +185,16 @@ async def test_a_run_that_takes_too_long_fails_and_names_the_step_it_was_in(idle
     )
     assert run.failure == runs.Failure("run_timeout", "The run took longer than 0.3 seconds.", "slow", "timeout", None)
     assert [(step.name, step.status) for step in await idle_desk.steps(run)] == [("a", "success"), ("slow", "failure")]
+
+
+async def test_a_run_that_cannot_be_drawn_for_review_keeps_what_it_made(idle_desk: Desk) -> None:
+    async def broken(*_: object) -> engine.Draw | None:
+        raise ZeroDivisionError
+
+    run_id = await idle_desk.start(await idle_desk.push([set_step("a", v=1)], output={"v": "{{ steps.a.output.v }}"}))
+    services = replace(idle_desk.executor.services, sampler=broken)
+    run = await deliver(idle_desk, run_id, runs.Executor(services, idle_desk.executor.limits))
+    assert (run.summary.status, run.output, run.summary.sampled) == (runs.RunStatus.COMPLETED, {"v": 1}, False)
 
 
 async def test_a_run_waits_for_a_database_that_is_away(idle_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,16 @@
 """Which executor runs which kind of automation."""
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 
 from assay import automations, engine
 from assay.errors import AssayError
 from assay.runs.features import DocumentSeen, features_of
-from assay.runs.step_context import Services
+from assay.runs.step_context import Ended, Services
 from assay.runs.workflow_execution import TimeLimits, WorkflowExecution
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,17 @@ class Executor:
         outcome = dataclasses.replace(outcome, features=features_of(claim, seen).dump())
         if claim.example_id is not None and self.services.grader is not None:
             return dataclasses.replace(outcome, attachment=await self.services.grader(claim, outcome))
-        if claim.mode != "eval" and self.services.sampler is not None:
-            return dataclasses.replace(outcome, draw=await self.services.sampler(claim, outcome, seen.confidence))
-        return outcome
+        return dataclasses.replace(outcome, draw=await self._draw(claim, outcome, seen))
+
+    async def _draw(self, claim: engine.Claim, outcome: Ended, seen: DocumentSeen) -> engine.Draw | None:
+        if claim.mode == "eval" or self.services.sampler is None:
+            return None
+        try:
+            return await self.services.sampler(claim, outcome, seen.confidence)
+        except Exception:
+            # What the run made is worth more than whether somebody looks at it.
+            log.exception("Run %s could not be drawn for review.", claim.run_id)
+            return None
 
     async def _executed(self, claim: engine.Claim, journal: engine.Journal, seen: DocumentSeen) -> engine.Outcome:
         if claim.kind != "workflow":
