@@ -8,10 +8,11 @@ import typer
 
 from assay.cli import artifacts, expected_files, feedback, incumbents, output, resolutions, starting
 from assay.cli.answers import Json, items, part
-from assay.cli.connection import automation_ref, connect
+from assay.cli.connection import connect
 from assay.cli.failure import ExitCode
 from assay.cli.options import AsJson, BaseUrl, Interval, MaxWait, RunId, Yes
 from assay.cli.output import Value
+from assay.cli.run_filters import Filters, takes_run_filters
 from assay.cli.trace import read_trace, render
 from assay.cli.values import EVERYTHING, Limits
 from assay.cli.waiting import tell_end, until_finished
@@ -30,70 +31,12 @@ resolutions.add_to(app)
 
 
 @app.command("list")
-def list_runs(  # noqa: PLR0913 (one parameter a filter)
-    source: Annotated[
-        list[str] | None, typer.Argument(metavar="[AUTOMATION]…", help="Only runs of these.", show_default=False)
-    ] = None,
+@takes_run_filters
+def list_runs(
     *,
+    filters: Filters,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
     offset: Annotated[int, typer.Option("--offset", min=0, help="How many to pass over.")] = 0,
-    kind: Annotated[str | None, typer.Option("--type", help="workflow or agent.")] = None,
-    status: Annotated[str | None, typer.Option("--status", help="failed, or a list: failed,cancelled.")] = None,
-    trigger: Annotated[str | None, typer.Option("--trigger", help="api, cli, manual, eval…")] = None,
-    triggered_by: Annotated[str | None, typer.Option("--triggered-by", help="User id, or __system__.")] = None,
-    mode: Annotated[str | None, typer.Option("--mode", help="live, shadow or eval.")] = None,
-    source_ref: Annotated[str | None, typer.Option("--source-ref", help="Version.")] = None,
-    batch_id: Annotated[str | None, typer.Option("--batch-id", help="Experiment.")] = None,
-    example_id: Annotated[str | None, typer.Option("--example-id", help="Example.")] = None,
-    example_id_contains: Annotated[str | None, typer.Option("--example-id-contains", help="Part of its id.")] = None,
-    created_after: Annotated[
-        str | None, typer.Option("--created-after", "--from", help="ISO 8601, or how long ago: 90m, 24h, 7d.")
-    ] = None,
-    created_before: Annotated[str | None, typer.Option("--created-before", "--to", help="Likewise.")] = None,
-    completed_after: Annotated[str | None, typer.Option("--completed-after", help="Likewise.")] = None,
-    completed_before: Annotated[str | None, typer.Option("--completed-before", help="Likewise.")] = None,
-    review_state: Annotated[
-        str | None,
-        typer.Option("--review-state", help="A list of: unreviewed, open, regressed, passed, failed, ignored."),
-    ] = None,
-    sampled: Annotated[
-        bool | None, typer.Option("--sampled/--not-sampled", help="What was drawn for review, or was not.")
-    ] = None,
-    sample_rate: Annotated[
-        float | None, typer.Option("--sample-rate", min=0, max=1, help="The sample of this rate, as 0.15.")
-    ] = None,
-    feedback: Annotated[
-        bool | None, typer.Option("--has-feedback/--no-feedback", help="With, or without, a word from anybody.")
-    ] = None,
-    feedback_status: Annotated[
-        str | None, typer.Option("--feedback-status", help="open, resolved, ignored or none, or a list.")
-    ] = None,
-    feedback_rating: Annotated[
-        str | None, typer.Option("--feedback-rating", help="pass, fail, partial or none, or a list.")
-    ] = None,
-    feedback_contains: Annotated[str | None, typer.Option("--feedback-contains", help="Part of what was said.")] = None,
-    feedback_created_after: Annotated[
-        str | None, typer.Option("--feedback-created-after", help="ISO 8601, or how long ago.")
-    ] = None,
-    feedback_created_before: Annotated[str | None, typer.Option("--feedback-created-before", help="Likewise.")] = None,
-    feedback_updated_after: Annotated[str | None, typer.Option("--feedback-updated-after", help="Likewise.")] = None,
-    feedback_updated_before: Annotated[str | None, typer.Option("--feedback-updated-before", help="Likewise.")] = None,
-    feedback_resolved_after: Annotated[str | None, typer.Option("--feedback-resolved-after", help="Likewise.")] = None,
-    feedback_resolved_before: Annotated[
-        str | None, typer.Option("--feedback-resolved-before", help="Likewise.")
-    ] = None,
-    expected: Annotated[
-        bool | None, typer.Option("--has-expected/--no-expected", help="With, or without, a correction.")
-    ] = None,
-    promoted: Annotated[
-        bool | None, typer.Option("--promoted/--not-promoted", help="Whether an example was made of it.")
-    ] = None,
-    promoted_example_name: Annotated[
-        str | None, typer.Option("--promoted-example-name", help="The example that was made of it.")
-    ] = None,
-    since_last_resolved: Annotated[
-        bool, typer.Option("--since-last-resolved", help="Started after the newest run whose miss is resolved.")
-    ] = False,
     sort: Annotated[str | None, typer.Option("--sort", help="createdAt, or completedAt.")] = None,
     order: Annotated[str | None, typer.Option("--order", help="desc, or asc.")] = None,
     compact: Annotated[bool, typer.Option("--compact", help="Only the ids.")] = False,
@@ -101,44 +44,9 @@ def list_runs(  # noqa: PLR0913 (one parameter a filter)
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first. Filters combine."""
-    filters = {
-        "source": [automation_ref(name) for name in source or []] or None,
-        "offset": offset or None,
-        "type": kind,
-        "status": status,
-        "trigger": trigger,
-        "triggeredBy": triggered_by,
-        "mode": mode,
-        "sourceRef": source_ref,
-        "batchId": batch_id,
-        "exampleId": example_id,
-        "exampleIdContains": example_id_contains,
-        "createdAfter": created_after,
-        "createdBefore": created_before,
-        "completedAfter": completed_after,
-        "completedBefore": completed_before,
-        "reviewState": review_state,
-        "sampled": sampled,
-        "sampleRate": sample_rate,
-        "hasFeedback": feedback,
-        "feedbackStatus": feedback_status,
-        "feedbackRating": feedback_rating,
-        "feedbackBodyContains": feedback_contains,
-        "feedbackCreatedAfter": feedback_created_after,
-        "feedbackCreatedBefore": feedback_created_before,
-        "feedbackUpdatedAfter": feedback_updated_after,
-        "feedbackUpdatedBefore": feedback_updated_before,
-        "feedbackResolvedAfter": feedback_resolved_after,
-        "feedbackResolvedBefore": feedback_resolved_before,
-        "hasExpected": expected,
-        "promotedToExample": promoted,
-        "promotedExampleName": promoted_example_name,
-        "sinceLastResolved": since_last_resolved or None,
-        "sort": sort,
-        "order": order,
-    }
+    query = {**filters, "offset": offset or None, "sort": sort, "order": order}
     with connect(base_url) as client:
-        found = list(client.runs.iterate(filters, limit=limit))
+        found = list(client.runs.iterate(query, limit=limit))
     if as_json:
         output.print_json(found)
     elif compact:
