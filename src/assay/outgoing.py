@@ -175,9 +175,10 @@ class Outgoing:
         form: Sequence[Part] | None = None,
         timeout: float = 30.0,
         max_bytes: int = MAX_BODY_BYTES,
+        max_redirects: int = MAX_REDIRECTS,
         verify_tls: bool = True,
     ) -> Response:
-        """Send a request, follow up to 5 redirects and read the whole response, of any status, in `timeout` seconds.
+        """Send a request, follow its redirects and read the whole response, of any status, in `timeout` seconds.
 
         With `form` the body is multipart/form-data, whose type needs no header. Another origin that a redirect leads
         to gets neither credentials nor headers of the caller's own. No proxy of the environment is used. A body, also
@@ -190,7 +191,7 @@ class Outgoing:
             HostUnreachableError: no connection, or it broke.
             TlsFailedError: the host's certificate is not trusted, or it does not speak TLS.
             TooSlowError: the time is over.
-            TooManyRedirectsError: there was a sixth redirect.
+            TooManyRedirectsError: there was one more redirect than `max_redirects`.
             ResponseTooLargeError: the body exceeds the limit.
             ResponseInvalidError: what came back is not HTTP, or compressed in a way that was not asked for.
         """
@@ -199,7 +200,7 @@ class Outgoing:
             with ExitStack() as opened:
                 files = None if form is None else [_multipart(part, opened) for part in form]
                 request = client.build_request(method, url, headers=checked, content=content, files=files)
-                return await _follow(client, request, max_bytes)
+                return await _follow(client, request, max_bytes, max_redirects)
 
     async def post(
         self, url: str, *, headers: Mapping[str, str], content: bytes, timeout: float, read_bytes: int
@@ -343,8 +344,8 @@ def _tls(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
-async def _follow(client: httpx.AsyncClient, request: httpx.Request, max_bytes: int) -> Response:
-    for _ in range(MAX_REDIRECTS + 1):
+async def _follow(client: httpx.AsyncClient, request: httpx.Request, max_bytes: int, max_redirects: int) -> Response:
+    for _ in range(max_redirects + 1):
         _check_url(request.url)
         response = await client.send(request, stream=True)
         try:
@@ -353,7 +354,7 @@ async def _follow(client: httpx.AsyncClient, request: httpx.Request, max_bytes: 
         finally:
             await response.aclose()
         request = _redirected(request, response.next_request)
-    message = f"{request.url.host} was still not the end after {MAX_REDIRECTS} redirects."
+    message = f"{request.url.host} was still not the end after {max_redirects} redirects."
     raise TooManyRedirectsError(message)
 
 
