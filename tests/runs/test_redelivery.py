@@ -489,3 +489,21 @@ async def test_a_step_that_was_to_be_tried_again_does_not_wait_in_a_run_that_end
     found = {step.name: step.status for step in await idle_desk.steps(run)}
     assert "waiting" not in found.values()
     assert found["try"] in {"cancelled", "failure"}
+
+
+async def test_runs_that_wait_for_their_children_leave_them_the_worker(idle_desk: Desk) -> None:
+    inner = await idle_desk.push([set_step("made", v=1)], output="{{ steps.made.output.v }}")
+    call = {"workflow": inner.slug, "execution": "child", "timeout": 15_000}
+    flow = await idle_desk.push(
+        [{"name": "call", "type": "action.invoke-workflow", "with": call}], output="{{ steps.call.output }}"
+    )
+    places = 2
+    stop = asyncio.Event()
+    worker = engine.Worker(idle_desk.database, idle_desk.executor, engine.WorkerLimits(concurrency=places))
+    working = asyncio.create_task(worker.run(stop))
+    try:
+        ended = await asyncio.gather(*(idle_desk.run(flow) for _ in range(2 * places)))
+    finally:
+        stop.set()
+        await working
+    assert [run.output for run in ended] == [1] * len(ended)

@@ -32,7 +32,10 @@ It is told the lowest confidence that a step of the run had in one of its values
 
 MAX_ARTIFACT_BYTES = 256 * 1024**2
 HELD_WAIT_SECONDS = 1.0
-"""A shorter wait costs less than giving the run back to the queue."""
+"""So long a step may wait in its worker's hands, over all its waits: a run that waited for its child there for longer
+would keep the place that the child needs."""
+HELD_REST_SECONDS = 0.05
+"""A rest that costs less than giving the run back to the queue."""
 
 
 class RunCancelledError(Exception):
@@ -222,9 +225,9 @@ class StepRunContext:
         return (clock.now() - self.began_at).total_seconds()
 
     async def wait(self, seconds: float) -> None:
-        """Return when so many seconds have passed since the step first began; long waits suspend the run."""
+        """Return when so many seconds have passed since the step first began; beyond the first the run is suspended."""
         remaining = seconds - self.elapsed
-        if remaining > HELD_WAIT_SECONDS:
+        if seconds > HELD_WAIT_SECONDS and remaining > HELD_REST_SECONDS:
             raise steps.SuspendedError(self.began_at + timedelta(seconds=seconds))
         if remaining <= 0:
             return
