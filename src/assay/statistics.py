@@ -7,17 +7,20 @@ confidence of 0.95 is meant as two-sided, unless a function says that its bound 
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from random import Random
 from statistics import NormalDist
+from typing import TypeVar
 
 RESAMPLES = 4_000
 """How often a bootstrap resamples."""
 _MAX_CELLS = 12
 _NORMAL = NormalDist()
+
+Label = TypeVar("Label", bound=Hashable)
 _TINY = 1e-300
 
 
@@ -210,19 +213,137 @@ def cohens_kappa(pairs: Iterable[tuple[Hashable, Hashable]]) -> float | None:
     and the same label: then chance explains everything.
     """
     labels = Counter(pairs)
-    total = labels.total()
+    return _beyond_chance(labels, chance_by_cohen(labels))
+
+
+def gwets_ac1(pairs: Iterable[tuple[Hashable, Hashable]]) -> float | None:
+    """Give the agreement of two judges beyond chance as Gwet counts chance: it stands where one label is nearly all.
+
+    Kappa takes it that each judge guesses with the shares of his labels, so where 19 of 20 pass, hardly any agreement
+    is left to be beyond chance. AC1 takes it that only what is hard to tell is guessed. (Gwet 2008, British Journal of
+    Mathematical and Statistical Psychology 61, 29-48.) None without pairs.
+    """
+    labels = Counter(pairs)
+    return _beyond_chance(labels, chance_by_gwet(labels))
+
+
+def chance_by_cohen(labels: Mapping[tuple[Label, Label], int]) -> float:
+    """Give how often two judges would say the same if each drew from his own labels; 1 without any."""
+    first, second = _labels_of_each(labels)
+    total = sum(labels.values())
+    return sum(count * second[label] for label, count in first.items()) / total**2 if total else 1.0
+
+
+def chance_by_gwet(labels: Mapping[tuple[Label, Label], int]) -> float:
+    """Give how often two judges would agree by guessing what is hard to tell; 1 without any labels.
+
+    The labels that came up count, at least two of them: one that nobody used would only make agreement look better.
+    """
+    first, second = _labels_of_each(labels)
+    total = sum(labels.values())
     if not total:
+        return 1.0
+    shares = [count / (2 * total) for count in (first + second).values()]
+    return math.fsum(share * (1 - share) for share in shares) / (max(2, len(shares)) - 1)
+
+
+def _beyond_chance(labels: Mapping[tuple[Label, Label], int], by_chance: float) -> float | None:
+    if by_chance == 1:
         return None
-    first: Counter[Hashable] = Counter()
-    second: Counter[Hashable] = Counter()
+    agreed = sum(count for (one, other), count in labels.items() if one == other)
+    return (agreed / sum(labels.values()) - by_chance) / (1 - by_chance)
+
+
+def _labels_of_each(
+    labels: Mapping[tuple[Label, Label], int],
+) -> tuple[Counter[Label], Counter[Label]]:
+    first: Counter[Label] = Counter()
+    second: Counter[Label] = Counter()
     for (one, other), count in labels.items():
         first[one] += count
         second[other] += count
-    agreed = sum(count for (one, other), count in labels.items() if one == other)
-    by_chance = sum(count * second[label] for label, count in first.items())
-    if by_chance == total * total:
+    return first, second
+
+
+# A judge on everything, people on a part.
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedCell:
+    """`count` things that a judge ruled alike: `judged` is what it said, `right` what people said (None: not asked).
+
+    Each stands for `weight` things, one over the probability that it came to be looked at at all.
+    """
+
+    judged: bool
+    right: bool | None
+    count: int
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PoweredShare:
+    """A share with its standard error; `trust` (0 to 1) is how far the judge was let speak for those not asked."""
+
+    share: float
+    error: float
+    trust: float
+
+
+def prediction_powered(cells: Sequence[JudgedCell], *, trusting: bool = True) -> PoweredShare | None:
+    """Estimate the share of right ones: people's answers, made sharper by a judge that saw many more.
+
+    PPI++ for a mean, its power tuning limited to 0 to 1 (Angelopoulos, Duchi and Zrnic 2023): whatever the judge is
+    worth, the estimate is not biased by it, and a useless one is not trusted. Without `trusting` it is people's answers
+    alone. Those who were asked must have been drawn by chance. None where nobody was.
+    """
+    asked = [cell for cell in cells if cell.right is not None and cell.count]
+    others = [cell for cell in cells if cell.right is None and cell.count]
+    if not asked:
         return None
-    return (agreed * total - by_chance) / (total * total - by_chance)
+    right = _Weighted.of([(cell, float(bool(cell.right))) for cell in asked])
+    ruled = _Weighted.of([(cell, float(cell.judged)) for cell in asked])
+    if not others:
+        return PoweredShare(right.mean, math.sqrt(right.covariance(right) / right.total), 0.0)
+    seen = _Weighted.of([(cell, float(cell.judged)) for cell in others])
+    trust = _best_trust(right, ruled, seen) if trusting else 0.0
+    rest = _Weighted.of([(cell, float(bool(cell.right)) - trust * float(cell.judged)) for cell in asked])
+    variance = trust * trust * seen.covariance(seen) / seen.total + rest.covariance(rest) / rest.total
+    return PoweredShare(trust * seen.mean + rest.mean, math.sqrt(variance), trust)
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighted:
+    """Values with how often each occurs, their weights scaled to 1 on average, and deviations times weights."""
+
+    mean: float
+    total: int
+    counts: Sequence[int]
+    deviations: Sequence[float]
+
+    @classmethod
+    def of(cls, values: Sequence[tuple[JudgedCell, float]]) -> "_Weighted":
+        total = sum(cell.count for cell, _ in values)
+        weight = math.fsum(cell.weight * cell.count for cell, _ in values)
+        mean = math.fsum(cell.weight * cell.count * value for cell, value in values) / weight
+        scaled = [cell.weight * total / weight * (value - mean) for cell, value in values]
+        return cls(mean, total, [cell.count for cell, _ in values], scaled)
+
+    def covariance(self, other: "_Weighted") -> float:
+        """Give the mean product of the deviations; `other` is of the same things."""
+        products = zip(self.counts, self.deviations, other.deviations, strict=True)
+        return math.fsum(count * one * another for count, one, another in products) / self.total
+
+
+def _best_trust(right: _Weighted, ruled: _Weighted, seen: _Weighted) -> float:
+    """Give the trust with the smallest variance; the judge's own variance is taken from all that it ruled."""
+    total = ruled.total + seen.total
+    together = (ruled.mean * ruled.total + seen.mean * seen.total) / total
+    squares = math.fsum(part.total * (part.covariance(part) + (part.mean - together) ** 2) for part in (ruled, seen))
+    if not squares:
+        return 0.0
+    spread = squares / (total - 1) * (1 + right.total / seen.total)
+    return min(1.0, max(0.0, right.covariance(ruled) / spread))
 
 
 # The beta distribution and its relatives.

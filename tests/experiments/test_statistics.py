@@ -335,3 +335,67 @@ def test_kappa_equals_the_reference(pairs: list[tuple[int, int]]) -> None:
 def test_two_judges_with_one_label_have_no_kappa() -> None:
     assert statistics.cohens_kappa([("pass", "pass")] * 20) is None
     assert statistics.cohens_kappa([("pass", "fail")] * 20) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("table", "ac1"),
+    [
+        ([[118, 5], [2, 0]], 0.94077634),
+        ([[40, 6, 1], [3, 22, 4], [2, 1, 11]], 0.72877149),
+        ([[90, 4, 1], [2, 1, 0], [1, 0, 1]], 0.91514637),
+        ([[30, 0], [0, 5]], 1.0),
+    ],
+)
+def test_ac1_equals_what_irrcac_gives(table: list[list[int]], ac1: float) -> None:
+    """Of irrCAC 0.4.4, `CAC(...).gwet()`, to eight digits; the first is Gwet's own example."""
+    pairs = [(one, two) for one, row in enumerate(table) for two, count in enumerate(row) for _ in range(count)]
+    assert statistics.gwets_ac1(pairs) == pytest.approx(ac1, abs=5e-9)
+    assert statistics.gwets_ac1([]) is None
+
+
+@pytest.mark.parametrize(
+    ("reviewed", "others", "share", "interval"),
+    [
+        ((45, 4, 5, 16), (700, 300), 0.71428571, (0.63544821, 0.79312322)),
+        ((80, 3, 2, 15), (1600, 400), 0.79857367, (0.75340854, 0.84373879)),
+        ((50, 10, 10, 10), (600, 400), 0.71350785, (0.62333791, 0.80367779)),
+    ],
+)
+def test_a_prediction_powered_share_equals_what_ppi_python_gives(
+    reviewed: tuple[int, int, int, int],
+    others: tuple[int, int],
+    share: float,
+    interval: tuple[float, float],
+) -> None:
+    """Of ppi-python 0.2.3, `ppi_mean_pointestimate` and `ppi_mean_ci(..., alpha=0.05)`, to eight digits."""
+    found = statistics.prediction_powered(judged_cells(reviewed, others))
+    assert found is not None
+    assert found.share == pytest.approx(share, abs=1e-8)
+    half = 1.959963985 * found.error
+    assert (found.share - half, found.share + half) == pytest.approx(interval, abs=1e-8)
+
+
+def test_what_nobody_trusts_or_nobody_asks_is_peoples_share_alone() -> None:
+    alone = statistics.prediction_powered(judged_cells((45, 4, 5, 16), (700, 300)), trusting=False)
+    without = statistics.prediction_powered(judged_cells((45, 4, 5, 16), (0, 0)))
+    assert alone is not None
+    assert without is not None
+    assert alone.share == pytest.approx(50 / 70)
+    assert alone == without
+    assert alone.trust == 0
+    assert statistics.prediction_powered(judged_cells((0, 0, 0, 0), (700, 300))) is None
+
+
+def test_weights_count_like_so_many_things() -> None:
+    heavy = [statistics.JudgedCell(cell.judged, cell.right, cell.count, 4.0) for cell in judged_cells((9, 1, 2, 8))]
+    mixed = statistics.prediction_powered([*judged_cells((10, 0, 0, 10)), *heavy])
+    assert mixed is not None
+    assert mixed.share == pytest.approx((10 + 4 * 11) / (20 + 4 * 20))
+
+
+def judged_cells(reviewed: tuple[int, int, int, int], others: tuple[int, int] = (0, 0)) -> list[statistics.JudgedCell]:
+    """Both pass, only the judge, only people, both fail; then what only the judge saw, passed and not."""
+    verdicts = [(True, True), (True, False), (False, True), (False, False)]
+    asked = [statistics.JudgedCell(*one, count) for one, count in zip(verdicts, reviewed, strict=True)]
+    seen = [statistics.JudgedCell(ruling, None, count) for ruling, count in zip((True, False), others, strict=True)]
+    return [*asked, *seen]

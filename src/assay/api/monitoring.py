@@ -12,6 +12,7 @@ from assay.api import parameters
 from assay.api.bodies import checked, read_json
 from assay.api.callers import Authorized, Here
 from assay.api.errors import JsonResponse
+from assay.api.review_queue import one_agreement_json
 from assay.clock import iso
 from assay.statistics import Interval, wilson
 
@@ -212,13 +213,7 @@ def health_json(found: monitoring.Health) -> dict[str, Any]:
         "queue": _backlog(found.queue),
         "drift": _drift(found.drift),
         "judges": [_judge(one) for one in found.judges],
-        "reviewers": {
-            "runs": found.reviewers.runs,
-            "agreed": found.reviewers.agreed,
-            "kappa": found.reviewers.kappa,
-            "interval": _interval(found.reviewers.interval),
-            "unknown": found.reviewers.unknown,
-        },
+        "reviewers": one_agreement_json(found.reviewers),
     }
 
 

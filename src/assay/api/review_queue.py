@@ -15,6 +15,7 @@ from assay.api.callers import Authorized, Here
 from assay.api.errors import JsonResponse
 from assay.clock import iso
 from assay.errors import InvalidValueError
+from assay.statistics import Interval
 
 router = APIRouter(tags=["review queue"])
 
@@ -199,14 +200,14 @@ async def skip(request: Request, item_id: str, caller: Authorized, server: Here)
 def agreement_json(found: reviews.ReviewerAgreement) -> dict[str, Any]:
     """Write how far reviewers agree as the wire does."""
     return {
-        **_agreement(found.together),
+        **one_agreement_json(found.together),
         "pairs": [
             {
                 "reviewers": [
                     {"userId": user_id, "email": email}
                     for user_id, email in zip(pair.reviewers, pair.emails, strict=True)
                 ],
-                **_agreement(pair.agreement),
+                **one_agreement_json(pair.agreement),
             }
             for pair in found.pairs
         ],
@@ -284,13 +285,20 @@ def _stats(stats: reviews.QueueStats) -> dict[str, Any]:
     }
 
 
-def _agreement(found: reviews.Agreement) -> Mapping[str, Any]:
-    interval = found.interval and {"lower": found.interval.lower, "upper": found.interval.upper}
+def one_agreement_json(found: reviews.Agreement) -> Mapping[str, Any]:
+    """Write one agreement as the wire does: kappa with its `interval`, AC1 with its own, and what they warn of."""
     return {
         "runs": found.runs,
         "agreed": found.agreed,
         "kappa": found.kappa,
-        "interval": interval,
+        "interval": _interval(found.interval),
+        "ac1": found.ac1,
+        "ac1Interval": _interval(found.ac1_interval),
         "confidence": 0.95,
         "unknown": found.unknown,
+        "warning": found.warning,
     }
+
+
+def _interval(interval: Interval | None) -> dict[str, float] | None:
+    return interval and {"lower": interval.lower, "upper": interval.upper}

@@ -96,9 +96,12 @@ def _print_judges(found: Json) -> None:
         right, wrong = (_with_interval(part(one, name)["value"], part(one, name)) for name in ("tpr", "tnr"))
         shown[one["evaluator"]] = f"sees right as right {right}, wrong as wrong {wrong}; {one['reviewedRuns']} reviewed"
     if reviewers["runs"]:
-        kappa = "" if reviewers["kappa"] is None else f", kappa {reviewers['kappa']:.2f}"
-        shown["reviewers"] = f"agree on {reviewers['agreed']} of {reviewers['runs']} that two judged blind{kappa}"
+        figures = {"AC1": reviewers["ac1"], "kappa": reviewers["kappa"]}
+        told = "".join(f", {name} {value:.2f}" for name, value in figures.items() if value is not None)
+        shown["reviewers"] = f"agree on {reviewers['agreed']} of {reviewers['runs']} that two judged blind{told}"
     output.print_fields(shown)
+    if reviewers["warning"]:
+        output.say(reviewers["warning"])
 
 
 def _print_buckets(found: Json) -> None:

@@ -273,10 +273,12 @@ def stats(
                 for one in found["reviewers"]
             ],
         )
-
     pairs = items(found.get("agreement") or {}, "pairs")
     if pairs:
-        output.print_rows(("reviewers", "agreed", "kappa"), [_pair_row(pair) for pair in pairs])
+        output.print_rows(("reviewers", "agreed", "AC1", "kappa"), [_pair_row(pair) for pair in pairs])
+    agreement = found.get("agreement")
+    if agreement and agreement["warning"]:
+        output.say(agreement["warning"])
 
 
 def _own_or_next(client: Client, automation: str | None, lease: int | None) -> Json | None:
@@ -388,26 +390,33 @@ def _row(item: Json) -> Sequence[output.Value]:
 def _agreement_fields(agreement: Json | None) -> dict[str, output.Value]:
     if agreement is None or not agreement["runs"]:
         return {}
-    return {"agreed": _agreed(agreement), "kappa": _kappa_cell(agreement)}
+    return {"agreed": _agreed(agreement), "AC1": _ac1_cell(agreement), "kappa": _kappa_cell(agreement)}
 
 
 def _pair_row(pair: Json) -> Sequence[output.Value]:
     names = " and ".join(one["email"] or one["userId"] for one in pair["reviewers"])
-    return (names, _agreed(pair), _kappa_cell(pair))
+    return (names, _agreed(pair), _ac1_cell(pair), _kappa_cell(pair))
 
 
 def _agreed(agreement: Json) -> str:
     return f"{agreement['agreed']} of {agreement['runs']} judged by two"
 
 
+_UNKNOWN = {"too_few": "too few to tell", "one_label": "nobody ever said anything else"}
+
+
 def _kappa_cell(agreement: Json) -> output.Value:
-    unknown = {"too_few": "too few to tell", "one_label": "nobody ever said anything else"}
-    if agreement["unknown"] is not None:
-        return output.Cell(None, unknown[agreement["unknown"]])
-    interval = agreement["interval"]
-    return output.Cell(
-        agreement["kappa"], f"{agreement['kappa']:.2f} ({interval['lower']:.2f} to {interval['upper']:.2f})"
-    )
+    return _coefficient(agreement["kappa"], agreement["interval"], agreement["unknown"])
+
+
+def _ac1_cell(agreement: Json) -> output.Value:
+    return _coefficient(agreement["ac1"], agreement["ac1Interval"], agreement["unknown"])
+
+
+def _coefficient(value: float | None, interval: Json | None, unknown: str | None) -> output.Value:
+    if value is None or interval is None:
+        return output.Cell(None, _UNKNOWN[unknown or "too_few"])
+    return output.Cell(value, f"{value:.2f} ({interval['lower']:.2f} to {interval['upper']:.2f})")
 
 
 def _seconds_cell(seconds: float | None) -> output.Value:

@@ -1,8 +1,10 @@
 """Whether two reviewers would say the same: agreement beyond chance, measured on blind verdicts alone.
 
-Cohen's kappa corrects raw agreement for what chance would give, and so says little of small numbers, or where nearly
-every run passes. Its interval takes the share of each label for known and is Wilson's interval of the raw agreement on
-the scale of kappa: asymptotic formulas promise certainty where nobody has disagreed yet.
+Cohen's kappa and Gwet's AC1 correct raw agreement for what chance would give. Kappa collapses where nearly every run
+passes: two who agree on 118 of 125 can have a kappa below 0. AC1 stands there, so what is warned of goes by it. Both
+intervals take the share of each label for known and are one of the raw agreement on the scale of the figure, for kappa
+Wilson's, for AC1 the exact one, since it is told where hardly anybody disagrees: asymptotic formulas promise certainty
+where nobody has disagreed yet.
 """
 
 from collections import Counter
@@ -14,10 +16,21 @@ from typing import Literal
 from assay import db
 from assay.reviews import queue_store
 from assay.reviews.model import Rating
-from assay.statistics import Interval, cohens_kappa, wilson
+from assay.statistics import (
+    Interval,
+    chance_by_cohen,
+    chance_by_gwet,
+    clopper_pearson,
+    cohens_kappa,
+    gwets_ac1,
+    wilson,
+)
 
 FEWEST = 20
-"""Runs judged by both, below which kappa is not told."""
+"""Runs judged by both, below which neither figure is told."""
+
+LEAST = 0.67
+"""AC1 below which reviewers are warned of their instructions; Krippendorff's bound for tentative conclusions."""
 
 Labels = Mapping[tuple[Rating, Rating], int]
 """How often the first said one thing and the second another."""
@@ -28,7 +41,7 @@ class Agreement:
     """How far reviewers agree on `runs` that both judged blind; `agreed` of them alike.
 
     `kappa` and its 95 % interval are None where there are `too_few` runs, or `one_label` explains everything: nobody
-    ever said anything else.
+    ever said anything else. `ac1` and its interval are None only where there are too few.
     """
 
     runs: int
@@ -36,6 +49,19 @@ class Agreement:
     kappa: float | None
     interval: Interval | None
     unknown: Literal["too_few", "one_label"] | None
+    ac1: float | None
+    ac1_interval: Interval | None
+
+    @property
+    def warning(self) -> str | None:
+        """What is wrong where reviewers do not say the same: what they were told, and not the workflow."""
+        if self.ac1 is None or self.ac1_interval is None or self.ac1 >= LEAST:
+            return None
+        surely = "" if self.ac1_interval.upper < LEAST else " seem to"
+        return (
+            f"Two reviewers{surely} judge the same run too differently (AC1 {self.ac1:.2f}, less than {LEAST}): say"
+            " more plainly what is right and what is wrong before the workflow is changed for it."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +112,16 @@ def agreement(labels: Labels) -> Agreement:
     total = sum(labels.values())
     agreed = sum(count for (first, second), count in labels.items() if first == second)
     if total < FEWEST:
-        return Agreement(total, agreed, None, None, "too_few")
-    kappa = cohens_kappa(Counter(labels).elements())
+        return Agreement(total, agreed, None, None, "too_few", None, None)
+    pairs = Counter(labels)
+    ac1, ac1_interval = gwets_ac1(pairs.elements()), _on_scale(clopper_pearson(agreed, total), chance_by_gwet(pairs))
+    kappa = cohens_kappa(pairs.elements())
     if kappa is None:
-        return Agreement(total, agreed, None, None, "one_label")
-    by_chance = _by_chance(labels, total)
-    raw = wilson(agreed, total)
-    interval = Interval(*((bound - by_chance) / (1 - by_chance) for bound in (raw.lower, raw.upper)))
-    return Agreement(total, agreed, kappa, interval, None)
+        return Agreement(total, agreed, None, None, "one_label", ac1, ac1_interval)
+    return Agreement(
+        total, agreed, kappa, _on_scale(wilson(agreed, total), chance_by_cohen(pairs)), None, ac1, ac1_interval
+    )
 
 
-def _by_chance(labels: Labels, total: int) -> float:
-    first: Counter[Rating] = Counter()
-    second: Counter[Rating] = Counter()
-    for (one, other), count in labels.items():
-        first[one] += count
-        second[other] += count
-    return sum(count * second[label] for label, count in first.items()) / total**2
+def _on_scale(raw: Interval, by_chance: float) -> Interval:
+    return Interval(*((bound - by_chance) / (1 - by_chance) for bound in (raw.lower, raw.upper)))
