@@ -92,6 +92,8 @@ def exact_filters(until: datetime, count: int) -> list[Query]:
         "triggeredBy": [person(1), person(29), person(99), "__system__", f"__system__,{person(1)}"],
         "sourceRef": ["1.11.0", "1.0.0", "9.9.9", "1.0.0,1.11.0"],
         "mode": ["live", "eval", "shadow"],
+        "errorCode": ["code_0", "code_3", "code_none", "code_0,code_1"],
+        "errorStep": ["step-0", "step-none", "step-1,step-2"],
         "batchId": [f"exp_{count // 1000 // 20 * 20}", "exp_none"],
         "exampleId": ["example-7", "example-none"],
         "experiments": ["false"],

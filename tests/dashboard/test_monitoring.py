@@ -42,6 +42,9 @@ async def _fail(past: Production, database: db.Database, number: int) -> None:
             run_id,
             '{"code": "provider_timeout", "message": "no answer", "step": "extract"}',
         )
+        await tx.execute(
+            "UPDATE runs SET error_code = 'provider_timeout', error_step = 'extract' WHERE id = $1", run_id
+        )
 
 
 async def test_the_estimate_stands_beside_the_naive_figure_and_every_figure_leads_to_its_runs(
@@ -66,8 +69,10 @@ async def test_the_estimate_stands_beside_the_naive_figure_and_every_figure_lead
         if "/runs?" in url:
             answer = await page.context.request.get(url)
             assert answer.status == 200, url
-    await failures.get_by_role("link", name="3 runs with the code provider_timeout").click()
-    await expect(page.locator("table.runs tbody tr")).to_have_count(3)
+    for group in ("code provider_timeout", "step extract"):
+        await failures.get_by_role("link", name=f"3 runs with the {group}").click()
+        await expect(page.locator("table.runs tbody tr")).to_have_count(3)
+        await page.go_back()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -19,6 +19,8 @@ PEOPLE = ["user_1", "user_2", None]
 LABELS = ["1.0.0", "1.1.0", None]
 BATCHES = ["exp_1", "exp_2"]
 EXAMPLES = ["ex_10%", "ex_100", "other"]
+CODES = ["step_timeout", "http_failed", "output_invalid"]
+STEPS = ["fetch", "read", None]
 
 
 async def write(
@@ -83,6 +85,8 @@ def make_row(chance: random.Random, number: int, suffix: str = "") -> dict[str, 
         "mode": "eval" if batch else chance.choice(["live", "live", "eval", "shadow"]),
         "batch_id": batch,
         "example_id": batch and chance.choice(EXAMPLES),
+        "error_code": chance.choice(CODES) if status in {"failed", "rejected"} else None,
+        "error_step": chance.choice(STEPS) if status == "failed" else None,
         "created_at": created,
         "completed_at": created + took if ended else None,
     }
@@ -188,6 +192,8 @@ def _is_among(row: dict[str, Any], filters: RunFilters) -> bool:
             not filters.triggered_by or (row["triggered_by"] or runs.SYSTEM) in filters.triggered_by,
             not filters.version_labels or row["version_label"] in filters.version_labels,
             not filters.modes or row["mode"] in filters.modes,
+            not filters.error_codes or row["error_code"] in filters.error_codes,
+            not filters.error_steps or row["error_step"] in filters.error_steps,
             not filters.batch_ids or row["batch_id"] in filters.batch_ids,
             not filters.example_ids or row["example_id"] in filters.example_ids,
             filters.example_id_contains is None or filters.example_id_contains in (row["example_id"] or ""),
@@ -223,6 +229,8 @@ FACETS: dict[str, Any] = {
     "triggered_by": lambda chance: _some(chance, ["user_1", "user_2", runs.SYSTEM, "user_9"]),
     "version_labels": lambda chance: _some(chance, ["1.0.0", "1.1.0", "9.0.0"]),
     "modes": lambda chance: _some(chance, ["live", "eval", "shadow"]),
+    "error_codes": lambda chance: _some(chance, [*CODES, "step_failed"]),
+    "error_steps": lambda chance: _some(chance, ["fetch", "read", "write"]),
     "batch_ids": lambda chance: _some(chance, [*BATCHES, "exp_9"]),
     "example_ids": lambda chance: _some(chance, EXAMPLES),
     "example_id_contains": lambda chance: chance.choice(["ex_10", "10%", "x_", "th", "%"]),

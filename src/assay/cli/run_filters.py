@@ -41,6 +41,10 @@ def _filters(  # noqa: PLR0913 (one parameter a filter)
     triggered_by: Annotated[str | None, typer.Option("--triggered-by", help="User id, or __system__.")] = None,
     mode: Annotated[str | None, typer.Option("--mode", help="live, shadow or eval.")] = None,
     source_ref: Annotated[str | None, typer.Option("--source-ref", help="Version.")] = None,
+    error_code: Annotated[
+        str | None, typer.Option("--error-code", help="Why runs failed, a list: step_timeout,http_failed.")
+    ] = None,
+    error_step: Annotated[str | None, typer.Option("--error-step", help="The step they failed in.")] = None,
     batch_id: Annotated[str | None, typer.Option("--batch-id", help="Experiment.")] = None,
     example_id: Annotated[str | None, typer.Option("--example-id", help="Example.")] = None,
     example_id_contains: Annotated[str | None, typer.Option("--example-id-contains", help="Part of its id.")] = None,
@@ -101,6 +105,8 @@ def _filters(  # noqa: PLR0913 (one parameter a filter)
         "triggeredBy": triggered_by,
         "mode": mode,
         "sourceRef": source_ref,
+        "errorCode": error_code,
+        "errorStep": error_step,
         "batchId": batch_id,
         "exampleId": example_id,
         "exampleIdContains": example_id_contains,

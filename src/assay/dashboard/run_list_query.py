@@ -63,6 +63,8 @@ _GROUPS: Sequence[tuple[str, Sequence[tuple[str, str, FieldKind, Options, str | 
             ("type", "Type", "choice", _any("workflow", "agent"), None),
             ("sourceRef", "Version", "text", (), "Such as 1.2.0; several with commas."),
             ("triggeredBy", "Started by", "text", (), "Id of a person, or __system__."),
+            ("errorCode", "Failure code", "text", (), "Such as step_timeout; several with commas."),
+            ("errorStep", "Failed in the step", "text", (), "Its name; several with commas."),
             ("ids", "Run ids", "text", (), "Several with commas."),
         ),
     ),

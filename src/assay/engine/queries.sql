@@ -62,7 +62,8 @@ SELECT cancel_requested_at IS NOT NULL AS cancel_requested FROM fence;
 -- End the run with its last step rows and its result, and wake whoever waits for it.
 WITH fence AS (
     UPDATE runs
-    SET status = $4, completed_at = clock_timestamp(), error = $5, schema_valid = $6, alone = false,
+    SET status = $4, completed_at = clock_timestamp(), error = $5, error_code = $9::json->>'code',
+        error_step = $9::json->>'step', schema_valid = $6, alone = false,
         sample_rate = ($12::json->>'rate')::float8, sample_stratum = $12::json->>'stratum',
         sample_probability = ($12::json->>'probability')::float8,
         sampled = coalesce(($12::json->>'sampled')::boolean, false)

@@ -175,7 +175,8 @@ class RunFilters:
     What is said of feedback is what everybody sees of it. `standings` are pairs of its status and rating that are
     wanted, each None where it has none; no pair at all means no run. `feedback_contains` is a part of its body, in
     capitals or not. `since_last_resolved` shows, of each automation, what was created after the newest run whose
-    feedback is resolved. `sample_rate` shows the sample of that rate, `sampled` what was drawn when the run ended.
+    feedback is resolved. `error_codes` and `error_steps` say why and where runs failed. `sample_rate` shows the sample
+    of that rate, `sampled` what was drawn when the run ended.
     """
 
     kinds: Sequence[str] = ()
@@ -185,6 +186,8 @@ class RunFilters:
     triggered_by: Sequence[str] = ()
     version_labels: Sequence[str] = ()
     modes: Sequence[str] = ()
+    error_codes: Sequence[str] = ()
+    error_steps: Sequence[str] = ()
     batch_ids: Sequence[str] = ()
     example_ids: Sequence[str] = ()
     example_id_contains: str | None = None

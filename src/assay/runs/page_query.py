@@ -80,6 +80,8 @@ _runs = table(
             "version_label",
             "started_by",
             "mode",
+            "error_code",
+            "error_step",
             "batch_id",
             "example_id",
             "review_standing",
@@ -133,8 +135,9 @@ class Page:
 
 def page_query(organization_id: str, filters: RunFilters, page: Page) -> Select[Any, Any]:
     """Build the query of a page's runs, by `id` and `moment`, in order."""
-    # Of automations that nobody reviews, the index by completion would be read to its end.
-    page = replace(page, sorts=page.by_completion and _is_of_reviewed(filters))
+    # Of automations that nobody reviews, or that never fail, the index by completion would be read to its end.
+    few = _is_of_reviewed(filters) or filters.error_codes or filters.error_steps
+    page = replace(page, sorts=page.by_completion and bool(few))
     always = [_c.organization_id == organization_id, *_times(filters, page)]
     named = filters.batch_ids or filters.example_ids or filters.example_id_contains or filters.feedback_contains
     if filters.ids is not None or named:
@@ -199,7 +202,11 @@ def _streams(
 
     With more than one filter the planner has to see the values to find the rarest.
     """
-    exact = [(target, values) for target, values in [(_c.mode, filters.modes), *_exact(filters)] if values]
+    exact = [
+        (target, values)
+        for target, values in [(_c.mode, filters.modes), *_exact(filters), *_failures(filters)]
+        if values
+    ]
     places = _places(filters, outcomes)
     conditions = [_among(target, values) for target, values in exact]
     if page.by_completion or _has_rare(filters):
@@ -312,6 +319,8 @@ def _active(
         filters.has_feedback,
         filters.standings is not None,
         filters.review_states,
+        filters.error_codes,
+        filters.error_steps,
     ]
     if any(only_ended):
         return []
@@ -436,6 +445,7 @@ def _plain(organization_id: str, filters: RunFilters) -> list[ColumnElement[bool
         (_c.example_id, filters.example_ids),
         (_c.review_state, filters.review_states),
         *_exact(filters),
+        *_failures(filters),
     ]
     found.extend(_among(target, values) for target, values in targets if values)
     found.extend(_standing_conditions(filters))
@@ -519,6 +529,10 @@ def _exact(filters: RunFilters) -> list[tuple[ColumnElement[str], Sequence[str]]
         (_c.started_by, filters.triggered_by),
         (_c.version_label, filters.version_labels),
     ]
+
+
+def _failures(filters: RunFilters) -> list[tuple[ColumnElement[str], Sequence[str]]]:
+    return [(_c.error_code, filters.error_codes), (_c.error_step, filters.error_steps)]
 
 
 def _divided(statuses: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -49,10 +49,11 @@ WITH given AS (
 ), created AS (
     INSERT INTO runs (id, organization_id, automation_id, kind, version_id, version_label, requested_ref,
         version_reason, mode, root_run_id, batch_id, example_id, example_name, trigger_type, triggered_by, sample_rank,
-        status, completed_at, error, entrypoint, awaited)
+        status, completed_at, error, error_code, error_step, entrypoint, awaited)
     SELECT id, $2, $3, $4, $5, $6, $7, $8, 'eval', id, $9, example_id, example_name, 'eval', $10, sample_rank,
         CASE WHEN failure IS NULL THEN 'created' ELSE 'rejected' END,
-        CASE WHEN failure IS NOT NULL THEN clock_timestamp() END, left(failure->>'message', 2000), $11, false
+        CASE WHEN failure IS NOT NULL THEN clock_timestamp() END, left(failure->>'message', 2000), failure->>'code',
+        failure->>'step', $11, false
     FROM given
 ), results AS (
     INSERT INTO run_results (run_id, organization_id, failure)
