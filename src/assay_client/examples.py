@@ -23,19 +23,23 @@ class Examples:
         self,
         automation: str,
         *,
+        search: str | None = None,
         limit: int | None = None,
         offset: int | None = None,
         include: Literal["full", "metadata"] | None = None,
     ) -> dict[str, Any]:
-        """Return a page `{data, total, limit, offset}` in the dataset's order; *metadata* leaves out what is large."""
-        query = {"limit": limit, "offset": offset, "include": include}
+        """Return a page `{data, total, limit, offset}` in the dataset's order; *metadata* leaves out what is large.
+
+        `search` looks into name and annotation.
+        """
+        query = {"search": search, "limit": limit, "offset": offset, "include": include}
         return self._transport.request("GET", _path(automation), query=query)
 
-    def iterate(self, automation: str, *, page: int = PAGE) -> Iterator[dict[str, Any]]:
-        """Yield all examples, asking for the next page when it is needed."""
+    def iterate(self, automation: str, *, search: str | None = None, page: int = PAGE) -> Iterator[dict[str, Any]]:
+        """Yield all examples, or those that `search` finds, asking for the next page when it is needed."""
         offset = 0
         while True:
-            found = self.list(automation, limit=page, offset=offset)
+            found = self.list(automation, search=search, limit=page, offset=offset)
             yield from found["data"]
             offset += page
             if offset >= found["total"]:
@@ -54,9 +58,30 @@ class Examples:
         """
         return self._transport.request("POST", _path(automation), body=values)
 
-    def update(self, automation: str, example: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Change an example and return it: what `values` lacks stays, None clears."""
-        return self._transport.request("PATCH", _path(automation, example), body=values)
+    def versions(
+        self, automation: str, example: str, *, limit: int | None = None, offset: int | None = None
+    ) -> dict[str, Any]:
+        """Return a page `{data, total, limit, offset}` of what the example was, newest first."""
+        query = {"limit": limit, "offset": offset}
+        return self._transport.request("GET", f"{_path(automation, example)}/versions", query=query)
+
+    def version(self, automation: str, example: str, version_id: str) -> dict[str, Any]:
+        """Return the example as it was in one of its `versions`."""
+        return self._transport.request("GET", f"{_path(automation, example)}/versions/{segment(version_id)}")
+
+    def update(
+        self, automation: str, example: str, values: Mapping[str, Any], *, override: str | None = None
+    ) -> dict[str, Any]:
+        """Change an example and return it: what `values` lacks stays, None clears.
+
+        `override` is the reason to give another input or expectation to an example that a miss rests on; so it is for
+        its files.
+
+        Raises:
+            ConflictError: `example_unresolved`: a miss rests on it, and there is no reason.
+        """
+        query = {"overrideReason": override}
+        return self._transport.request("PATCH", _path(automation, example), body=values, query=query)
 
     def delete(self, automation: str, example: str) -> dict[str, Any]:
         """Take an example out of the dataset and return what it was; earlier revisions keep it."""
@@ -70,28 +95,41 @@ class Examples:
         """Return the paths of the files in one of an example's folders."""
         return self._transport.request("GET", f"{_path(automation, example)}/{folder}")["files"]
 
-    def add_files(self, automation: str, example: str, folder: Folder, sources: Sequence[FileSource]) -> Sequence[str]:
+    def add_files(
+        self,
+        automation: str,
+        example: str,
+        folder: Folder,
+        sources: Sequence[FileSource],
+        *,
+        override: str | None = None,
+    ) -> Sequence[str]:
         """Put files into a folder of an example, over those of the same names; return their paths in it.
 
         Raises:
             OSError: a file cannot be read.
         """
+        path, query = f"{_path(automation, example)}/{folder}", {"overrideReason": override}
         parts = [Part("file", source) for source in sources]
-        path = f"{_path(automation, example)}/{folder}"
-        return self._transport.request("POST", path, parts=parts, repeatable=True)["uploaded"]
+        return self._transport.request("POST", path, parts=parts, query=query, repeatable=True)["uploaded"]
 
     def download_file(self, automation: str, example: str, folder: Folder, path: str, to: IO[bytes]) -> int:
         """Write a file of an example to an open file; return its size in bytes."""
         return self._transport.download(_file(automation, example, folder, path), to)
 
-    def rename_file(self, automation: str, example: str, folder: Folder, path: str, filename: str) -> dict[str, Any]:
+    def rename_file(
+        self, automation: str, example: str, folder: Folder, path: str, filename: str, *, override: str | None = None
+    ) -> dict[str, Any]:
         """Give a file another name in the same folder, also where the example refers to it; return its new `path`."""
-        body = {"newFilename": filename}
-        return self._transport.request("PATCH", _file(automation, example, folder, path), body=body, repeatable=False)
+        place, query = _file(automation, example, folder, path), {"overrideReason": override}
+        return self._transport.request("PATCH", place, body={"newFilename": filename}, query=query, repeatable=False)
 
-    def delete_file(self, automation: str, example: str, folder: Folder, path: str) -> None:
+    def delete_file(
+        self, automation: str, example: str, folder: Folder, path: str, *, override: str | None = None
+    ) -> None:
         """Take a file out of an example; what refers to it stays."""
-        self._transport.request("DELETE", _file(automation, example, folder, path))
+        query = {"overrideReason": override}
+        self._transport.request("DELETE", _file(automation, example, folder, path), query=query)
 
 
 def _path(automation: str, example: str | None = None) -> str:

@@ -78,6 +78,7 @@ def world(http: httpx.Client) -> Mapping[str, Any]:
         "run_id": run["id"],
         "other_id": other["id"],
         "example_id": http.get("/automations/workflows.echo/examples/first").json()["id"],
+        "example_version_id": http.get("/automations/workflows.echo/examples/first/versions").json()["data"][0]["id"],
         "baseline_id": experiment["id"],
         "experiment_id": experiment["id"],
         "path": PATH,

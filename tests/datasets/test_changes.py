@@ -191,7 +191,7 @@ async def test_an_old_revision_stays_as_it_was(shelf: Shelf) -> None:
     assert [len(one.files) for one in await at(4)] == [2]
     assert await at(5) == await at(6) == []
     async with shelf.database.transaction() as tx:
-        assert (await datasets.version_of(tx, shelf.organization_id, first.id)).input == {"x": 1}
+        assert (await datasets.version_of(tx, shelf.organization_id, first.id, of=first)).input == {"x": 1}
         by_id = await datasets.examples_at(
             tx, shelf.organization_id, shelf.automation_id, 3, example_ids=[first.example_id], limit=10
         )

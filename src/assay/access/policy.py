@@ -44,6 +44,8 @@ POLICY: Mapping[tuple[str, str], Needed] = {
     ("GET", "/automations/{automation_id}/examples/{example_id}"): "automations:read",
     ("PATCH", "/automations/{automation_id}/examples/{example_id}"): "datasets:write",
     ("DELETE", "/automations/{automation_id}/examples/{example_id}"): "datasets:write",
+    ("GET", "/automations/{automation_id}/examples/{example_id}/versions"): "automations:read",
+    ("GET", "/automations/{automation_id}/examples/{example_id}/versions/{example_version_id}"): "automations:read",
     ("GET", "/automations/{automation_id}/examples/{example_id}/input"): "automations:read",
     ("POST", "/automations/{automation_id}/examples/{example_id}/input"): "datasets:write",
     ("GET", "/automations/{automation_id}/examples/{example_id}/input/{path:path}"): "automations:read",

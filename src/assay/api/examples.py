@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.responses import Response, StreamingResponse
 
 from assay import access, automations, datasets, files, reviews
 from assay.api import parameters
 from assay.api.bodies import checked, read_json
-from assay.api.callers import PREFIXES, Authorized, Here, Server
+from assay.api.callers import PREFIXES, Authorized, Here, Server, route_template
 from assay.api.errors import JsonResponse
 from assay.api.multipart import MalformedMultipartError, open_form
 from assay.clock import iso
@@ -56,21 +56,37 @@ class RenameBody(BaseModel):
     )
 
 
+def _folder(request: Request) -> datasets.Folder:
+    return "expected" if "/{example_id}/expected" in route_template(request) else "input"
+
+
+InFolder = Annotated[datasets.Folder, Depends(_folder)]
+"""Which of an example's folders the route is about: every one of its files has both."""
+
 _BODY = {"requestBody": {"content": {"application/json": {"schema": ExampleBody.model_json_schema()}}}}
 _RENAME = {"requestBody": {"content": {"application/json": {"schema": RenameBody.model_json_schema()}}}}
 
 
 @router.get("/automations/{automation_id}/examples")
 async def list_examples(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
-    """List the examples as they are now, by row order, then name; `include=metadata` leaves input and expected out."""
-    parameters.only(request, {"limit", "offset", "include"})
+    """List the examples as they are now, by row order, then name; `search` looks into name and annotation.
+
+    `include=metadata` leaves input and expected out.
+    """
+    parameters.only(request, {"limit", "offset", "include", "search"})
     limit = parameters.number(request, "limit", default=50, least=1, most=MAX_PAGE)
     offset = parameters.number(request, "offset", default=0, least=0, most=parameters.MAX_OFFSET)
     payloads = "metadata" not in parameters.values(request, "include", ("full", "metadata"))
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, caller.organization_id, automation_id)
         page, total = await datasets.list_examples(
-            tx, caller.organization_id, automation.id, limit=limit, offset=offset, payloads=payloads
+            tx,
+            caller.organization_id,
+            automation.id,
+            search=parameters.text(request, "search"),
+            limit=limit,
+            offset=offset,
+            payloads=payloads,
         )
     data = [_example(automation, one, payloads=payloads) for one in page]
     return JsonResponse({"data": data, "total": total, "limit": limit, "offset": offset})
@@ -124,78 +140,115 @@ async def delete_example(
     return JsonResponse(_example(automation, gone))
 
 
+@router.get("/automations/{automation_id}/examples/{example_id}/versions")
+async def list_versions(
+    request: Request, automation_id: str, example_id: str, caller: Authorized, server: Here
+) -> Response:
+    """List what an example was, newest first: each version, the revision that made it, and who did."""
+    parameters.only(request, {"limit", "offset"})
+    limit = parameters.number(request, "limit", default=50, least=1, most=MAX_PAGE)
+    offset = parameters.number(request, "offset", default=0, least=0, most=parameters.MAX_OFFSET)
+    async with server.database.transaction() as tx:
+        automation = await automations.get(tx, caller.organization_id, automation_id)
+        found = await datasets.get_example(tx, caller.organization_id, automation.id, example_id)
+        page, total = await datasets.past_versions(
+            tx, caller.organization_id, automation.id, found.example_id, limit=limit, offset=offset
+        )
+    data = [_version(one) for one in page]
+    return JsonResponse({"data": data, "total": total, "limit": limit, "offset": offset})
+
+
+@router.get("/automations/{automation_id}/examples/{example_id}/versions/{example_version_id}")
+async def get_version(
+    automation_id: str, example_id: str, example_version_id: str, caller: Authorized, server: Here
+) -> Response:
+    """Read an example as it was; its files have no address there: an export of that revision has them."""
+    async with server.database.transaction() as tx:
+        automation = await automations.get(tx, caller.organization_id, automation_id)
+        now = await datasets.get_example(tx, caller.organization_id, automation.id, example_id)
+        found = await datasets.version_of(tx, caller.organization_id, example_version_id, of=now)
+    return JsonResponse({**_example(automation, found, addressed=False), "versionId": found.id})
+
+
 @router.get("/automations/{automation_id}/examples/{example_id}/input")
-async def list_input_files(automation_id: str, example_id: str, caller: Authorized, server: Here) -> Response:
-    """List the paths of an example's input files, below its folder `input/`."""
-    return await _list_files(automation_id, example_id, "input", caller, server)
+@router.get("/automations/{automation_id}/examples/{example_id}/expected")
+async def list_files(
+    automation_id: str, example_id: str, folder: InFolder, caller: Authorized, server: Here
+) -> Response:
+    """List the paths of the files in one of an example's two folders, below it."""
+    _, found = await _find(automation_id, example_id, caller, server)
+    return JsonResponse({"files": [_below(file) for file in found.files if file.folder == folder]})
 
 
 @router.post("/automations/{automation_id}/examples/{example_id}/input", status_code=201)
-async def upload_input_files(
-    request: Request, automation_id: str, example_id: str, caller: Authorized, server: Here
+@router.post("/automations/{automation_id}/examples/{example_id}/expected", status_code=201)
+async def upload_files(
+    request: Request, automation_id: str, example_id: str, folder: InFolder, caller: Authorized, server: Here
 ) -> Response:
-    """Add input files: multipart, a part `file` for each. One of the same name is replaced."""
-    return await _upload(request, automation_id, example_id, "input", caller, server)
+    """Add files: multipart, a part `file` for each. One of the same name is replaced.
+
+    An example that expects an error has no expected files.
+    """
+    automation, _ = await _find(automation_id, example_id, caller, server)
+    async with open_form(request, server.blobs, server.settings.max_body_bytes) as form:
+        if not form.files or any(part.name != "file" for part in form.files):
+            message = "Send one or more files, each as a part `file`."
+            raise MalformedMultipartError(message, field="file")
+        uploads = [datasets.FileUpload(part.filename, part.content_type, part.spool) for part in form.files]
+        async with server.database.transaction() as tx:
+            _, added = await datasets.add_files(
+                tx, server.blobs, caller, automation.id, example_id, folder, uploads, guard=example_guard(request)
+            )
+    return JsonResponse({"uploaded": [_below(file) for file in added]}, 201)
 
 
 @router.get("/automations/{automation_id}/examples/{example_id}/input/{path:path}")
-async def get_input_file(automation_id: str, example_id: str, path: str, caller: Authorized, server: Here) -> Response:
-    """Send one input file."""
-    return await _download(automation_id, example_id, "input", path, caller, server)
+@router.get("/automations/{automation_id}/examples/{example_id}/expected/{path:path}")
+async def get_file(
+    automation_id: str, example_id: str, path: str, folder: InFolder, caller: Authorized, server: Here
+) -> Response:
+    """Send one file."""
+    _, found = await _find(automation_id, example_id, caller, server)
+    file = datasets.file_of(found, folder, path)
+    headers = files.download_headers(PurePosixPath(file.path).name, _OCTETS)
+    return StreamingResponse(
+        await server.blobs.stream(file.sha256), headers={**headers, "Content-Length": str(file.size)}
+    )
 
 
 @router.patch("/automations/{automation_id}/examples/{example_id}/input/{path:path}", openapi_extra=_RENAME)
-async def rename_input_file(
-    request: Request, automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
+@router.patch("/automations/{automation_id}/examples/{example_id}/expected/{path:path}", openapi_extra=_RENAME)
+async def rename_file(
+    request: Request, automation_id: str, example_id: str, path: str, folder: InFolder, caller: Authorized, server: Here
 ) -> Response:
-    """Give an input file another name in its folder; what refers to it in the example follows."""
-    return await _rename(request, automation_id, example_id, "input", path, caller, server)
+    """Give a file another name in its folder; what refers to it in the example follows."""
+    automation, found = await _find(automation_id, example_id, caller, server)
+    datasets.file_of(found, folder, path)
+    body = checked(RenameBody, await read_json(request, server.settings.max_json_bytes))
+    async with server.database.transaction() as tx:
+        _, renamed = await datasets.rename_file(
+            tx,
+            caller,
+            automation.id,
+            example_id,
+            folder,
+            path,
+            filename=body.new_filename,
+            guard=example_guard(request),
+        )
+    return JsonResponse({"ok": True, "filename": PurePosixPath(renamed.path).name, "path": _below(renamed)})
 
 
 @router.delete("/automations/{automation_id}/examples/{example_id}/input/{path:path}")
-async def delete_input_file(
-    request: Request, automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
-) -> Response:
-    """Take an input file out of an example; earlier revisions keep it."""
-    return await _delete_file(request, automation_id, example_id, "input", path, caller, server)
-
-
-@router.get("/automations/{automation_id}/examples/{example_id}/expected")
-async def list_expected_files(automation_id: str, example_id: str, caller: Authorized, server: Here) -> Response:
-    """List the paths of an example's expected files, below its folder `expected/`."""
-    return await _list_files(automation_id, example_id, "expected", caller, server)
-
-
-@router.post("/automations/{automation_id}/examples/{example_id}/expected", status_code=201)
-async def upload_expected_files(
-    request: Request, automation_id: str, example_id: str, caller: Authorized, server: Here
-) -> Response:
-    """Add expected files, as input files are added; an example that expects an error has none."""
-    return await _upload(request, automation_id, example_id, "expected", caller, server)
-
-
-@router.get("/automations/{automation_id}/examples/{example_id}/expected/{path:path}")
-async def get_expected_file(
-    automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
-) -> Response:
-    """Send one expected file."""
-    return await _download(automation_id, example_id, "expected", path, caller, server)
-
-
-@router.patch("/automations/{automation_id}/examples/{example_id}/expected/{path:path}", openapi_extra=_RENAME)
-async def rename_expected_file(
-    request: Request, automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
-) -> Response:
-    """Give an expected file another name in its folder; what refers to it in the example follows."""
-    return await _rename(request, automation_id, example_id, "expected", path, caller, server)
-
-
 @router.delete("/automations/{automation_id}/examples/{example_id}/expected/{path:path}")
-async def delete_expected_file(
-    request: Request, automation_id: str, example_id: str, path: str, caller: Authorized, server: Here
+async def delete_file(
+    request: Request, automation_id: str, example_id: str, path: str, folder: InFolder, caller: Authorized, server: Here
 ) -> Response:
-    """Take an expected file out of an example; earlier revisions keep it."""
-    return await _delete_file(request, automation_id, example_id, "expected", path, caller, server)
+    """Take a file out of an example; earlier revisions keep it."""
+    async with server.database.transaction() as tx:
+        automation = await automations.get(tx, caller.organization_id, automation_id)
+        await datasets.remove_file(tx, caller, automation.id, example_id, folder, path, guard=example_guard(request))
+    return JsonResponse({"deleted": True})
 
 
 def example_guard(request: Request) -> reviews.ExampleGuard:
@@ -232,100 +285,18 @@ async def _values(request: Request, server: Server) -> Mapping[str, JsonValue]:
     return cast("Mapping[str, JsonValue]", body)
 
 
-async def _list_files(
-    automation_id: str, example_id: str, folder: datasets.Folder, caller: access.Caller, server: Server
-) -> Response:
-    _, found = await _find(automation_id, example_id, caller, server)
-    return JsonResponse({"files": [_below(file) for file in found.files if file.folder == folder]})
-
-
-async def _upload(
-    request: Request,
-    automation_id: str,
-    example_id: str,
-    folder: datasets.Folder,
-    caller: access.Caller,
-    server: Server,
-) -> Response:
-    automation, _ = await _find(automation_id, example_id, caller, server)
-    async with open_form(request, server.blobs, server.settings.max_body_bytes) as form:
-        if not form.files or any(part.name != "file" for part in form.files):
-            message = "Send one or more files, each as a part `file`."
-            raise MalformedMultipartError(message, field="file")
-        uploads = [datasets.FileUpload(part.filename, part.content_type, part.spool) for part in form.files]
-        async with server.database.transaction() as tx:
-            _, added = await datasets.add_files(
-                tx,
-                server.blobs,
-                caller,
-                automation.id,
-                example_id,
-                folder,
-                uploads,
-                guard=example_guard(request),
-            )
-    return JsonResponse({"uploaded": [_below(file) for file in added]}, 201)
-
-
-async def _download(
-    automation_id: str, example_id: str, folder: datasets.Folder, path: str, caller: access.Caller, server: Server
-) -> Response:
-    _, found = await _find(automation_id, example_id, caller, server)
-    file = datasets.file_of(found, folder, path)
-    headers = files.download_headers(PurePosixPath(file.path).name, _OCTETS)
-    return StreamingResponse(
-        await server.blobs.stream(file.sha256), headers={**headers, "Content-Length": str(file.size)}
-    )
-
-
-async def _rename(
-    request: Request,
-    automation_id: str,
-    example_id: str,
-    folder: datasets.Folder,
-    path: str,
-    caller: access.Caller,
-    server: Server,
-) -> Response:
-    automation, found = await _find(automation_id, example_id, caller, server)
-    datasets.file_of(found, folder, path)
-    body = checked(RenameBody, await read_json(request, server.settings.max_json_bytes))
-    async with server.database.transaction() as tx:
-        _, renamed = await datasets.rename_file(
-            tx,
-            caller,
-            automation.id,
-            example_id,
-            folder,
-            path,
-            filename=body.new_filename,
-            guard=example_guard(request),
-        )
-    return JsonResponse({"ok": True, "filename": PurePosixPath(renamed.path).name, "path": _below(renamed)})
-
-
-async def _delete_file(
-    request: Request,
-    automation_id: str,
-    example_id: str,
-    folder: datasets.Folder,
-    path: str,
-    caller: access.Caller,
-    server: Server,
-) -> Response:
-    async with server.database.transaction() as tx:
-        automation = await automations.get(tx, caller.organization_id, automation_id)
-        await datasets.remove_file(tx, caller, automation.id, example_id, folder, path, guard=example_guard(request))
-    return JsonResponse({"deleted": True})
-
-
 def _example(
-    automation: automations.Automation, found: datasets.ExampleVersion, *, payloads: bool = True
+    automation: automations.Automation,
+    found: datasets.ExampleVersion,
+    *,
+    payloads: bool = True,
+    addressed: bool = True,
 ) -> Mapping[str, Any]:
     referred = {file.path for file in datasets.referenced_files(found)} if payloads else None
     folders: dict[str, list[Mapping[str, Any]]] = {"input": [], "expected": []}
     for file in found.files:
-        folders[file.folder].append(_file(automation, found, file, referred))
+        place = f"/automations/{automation.id}/examples/{found.example_id}/{quote(file.path)}" if addressed else None
+        folders[file.folder].append(_file(file, place, referred))
     return {
         "id": found.example_id,
         "name": found.name,
@@ -347,21 +318,29 @@ def _example(
     }
 
 
-def _file(
-    automation: automations.Automation,
-    example: datasets.ExampleVersion,
-    file: datasets.ExampleFile,
-    referred: set[str] | None,
-) -> Mapping[str, Any]:
+def _file(file: datasets.ExampleFile, place: str | None, referred: set[str] | None) -> Mapping[str, Any]:
     body = {
         "name": _below(file),
-        "url": f"{PREFIXES[0]}/automations/{automation.id}/examples/{example.example_id}/{quote(file.path)}",
+        **({} if place is None else {"url": f"{PREFIXES[0]}{place}"}),
         "size": file.size,
         "sha256": file.sha256,
         "contentType": file.content_type,
     }
     # Where the JSON was not read, nobody knows.
     return body if referred is None else {**body, "referenced": file.path in referred}
+
+
+def _version(found: datasets.PastVersion) -> Mapping[str, Any]:
+    return {
+        "id": found.id,
+        "name": found.name,
+        "fromRevision": found.from_revision,
+        "toRevision": found.to_revision,
+        "action": found.action,
+        "gradedHash": found.graded_hash,
+        "createdBy": found.created_by,
+        "createdAt": iso(found.created_at),
+    }
 
 
 def _below(file: datasets.ExampleFile) -> str:

@@ -2,46 +2,93 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
-from assay.cli import output
+from assay.cli import dataset_example_files, output
 from assay.cli.answers import Json, items
 from assay.cli.connection import automation_ref, connect
 from assay.cli.issues import read_text
-from assay.cli.options import AsJson, AutomationName, BaseUrl, Yes
+from assay.cli.option_groups import takes
+from assay.cli.options import AsJson, AutomationName, BaseUrl, ExampleName, Override, Yes
 from assay_client import Client
 
-app = typer.Typer(help="Single examples: create, get, update, delete.")
+app = typer.Typer(help="Single examples: create, get, history, update, delete, and their files.")
+app.add_typer(dataset_example_files.app, name="files")
 
-ExampleName = Annotated[
-    str, typer.Argument(metavar="EXAMPLE", help="Id (evx_…) or name of the example.", show_default=False)
-]
-Name = Annotated[str | None, typer.Option("--name", metavar="NAME", help="Lower-case letters, digits, - and _.")]
-InputJson = Annotated[str | None, typer.Option("--input-json", metavar="JSON", help="The input.")]
-InputFile = Annotated[
-    Path | None, typer.Option("--input-file", metavar="FILE", help="JSON file that holds the input.", exists=True)
-]
-ExpectedJson = Annotated[
-    str | None,
-    typer.Option("--expected-json", metavar="JSON", help='The expected output, or {"$error": {"code": 422}}.'),
-]
-ExpectedFile = Annotated[
-    Path | None, typer.Option("--expected-file", metavar="FILE", help="JSON file that holds it.", exists=True)
-]
-Attach = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--attach",
-        "-F",
-        metavar="FIELD=PATH",
-        help="A file of the input: sent along, and referred to by that field. Repeat it for more.",
-    ),
-]
-Annotation = Annotated[str | None, typer.Option("--annotation", metavar="TEXT", help="Why the example is there.")]
-RowOrder = Annotated[int | None, typer.Option("--row-order", min=0, help="Where it stands; without one, last.")]
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the options say of an example, and the files that are to go into its input."""
+
+    values: dict[str, Any]
+    files: Sequence[tuple[str, Path]]
+
+
+def given_values(  # noqa: PLR0913 (one parameter an option)
+    *,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Lower-case letters, digits, - and _.")
+    ] = None,
+    input_json: Annotated[str | None, typer.Option("--input-json", metavar="JSON", help="The input.")] = None,
+    input_file: Annotated[
+        Path | None, typer.Option("--input-file", metavar="FILE", help="JSON file that holds the input.", exists=True)
+    ] = None,
+    expected_json: Annotated[
+        str | None,
+        typer.Option("--expected-json", metavar="JSON", help='The expected output, or {"$error": {"code": 422}}.'),
+    ] = None,
+    expected_file: Annotated[
+        Path | None, typer.Option("--expected-file", metavar="FILE", help="JSON file that holds it.", exists=True)
+    ] = None,
+    attach: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--attach",
+            "-F",
+            metavar="FIELD=PATH",
+            help="A file of the input: sent along, and referred to by that field. Repeat it for more.",
+        ),
+    ] = None,
+    metadata_json: Annotated[
+        str | None, typer.Option("--metadata-json", metavar="JSON", help="What you want to find it by.")
+    ] = None,
+    overrides_json: Annotated[
+        str | None,
+        typer.Option(
+            "--overrides-json", metavar="JSON", help='Step results that its runs take as given: {"steps": {…}}.'
+        ),
+    ] = None,
+    annotation: Annotated[
+        str | None, typer.Option("--annotation", metavar="TEXT", help="Why the example is there.")
+    ] = None,
+    row_order: Annotated[
+        int | None, typer.Option("--row-order", min=0, help="Where it stands; without one, last.")
+    ] = None,
+) -> Given:
+    """Take the options that say what an example holds.
+
+    Raises:
+        BadParameter: JSON that is none, files that are none, or two options for the same.
+    """
+    plain = {"name": name, "annotation": annotation, "rowOrder": row_order}
+    values: dict[str, Any] = {key: value for key, value in plain.items() if value is not None}
+    for key, text, file in (
+        ("input", input_json, input_file),
+        ("expected", expected_json, expected_file),
+        ("metadata", metadata_json, None),
+        ("overrides", overrides_json, None),
+    ):
+        if text is not None and file is not None:
+            raise typer.BadParameter(f"--{key}-json and --{key}-file exclude each other.")
+        if text is not None:
+            values[key] = _parsed(f"--{key}-json", text)
+        elif file is not None:
+            values[key] = _parsed(str(file), read_text(file))
+    return Given(values, _attachments(attach or []))
 
 
 def expectation(example: Json) -> str:
@@ -53,36 +100,35 @@ def expectation(example: Json) -> str:
 
 
 @app.command("create")
-def create(  # noqa: PLR0913 (one parameter an option)
-    automation: AutomationName,
-    *,
-    name: Name = None,
-    input_json: InputJson = None,
-    input_file: InputFile = None,
-    expected_json: ExpectedJson = None,
-    expected_file: ExpectedFile = None,
-    attach: Attach = None,
-    annotation: Annotation = None,
-    row_order: RowOrder = None,
-    base_url: BaseUrl = None,
-    as_json: AsJson = False,
-) -> None:
+@takes(given_values, "given")
+def create(automation: AutomationName, *, given: Given, base_url: BaseUrl = None, as_json: AsJson = False) -> None:
     """Add an example. Prints its id and name."""
-    files = _attachments(attach or [])
-    values = _values(name, input_json, input_file, expected_json, expected_file, annotation, row_order)
-    if files:
-        values["input"] = _with_files(values.get("input") or {}, files)
+    values = given.values
+    if given.files:
+        values["input"] = _with_files(values.get("input") or {}, given.files)
     with connect(base_url) as client:
         made = client.examples.create(automation_ref(automation), values)
-        made = _attach(client, made, files)
+        made = _attach(client, made, given.files)
     _print_made(made, as_json=as_json)
 
 
 @app.command("get")
-def get(automation: AutomationName, example: ExampleName, *, base_url: BaseUrl = None, as_json: AsJson = False) -> None:
-    """Show an example."""
+def get(
+    automation: AutomationName,
+    example: ExampleName,
+    *,
+    version: Annotated[
+        str | None, typer.Option("--version", metavar="VERSION", help="As it was: an id that `history` lists.")
+    ] = None,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show an example, as it is or as it was."""
     with connect(base_url) as client:
-        found = client.examples.get(automation_ref(automation), example)
+        if version is None:
+            found = client.examples.get(automation_ref(automation), example)
+        else:
+            found = client.examples.version(automation_ref(automation), example, version)
     if as_json:
         output.print_json(found)
         return
@@ -105,34 +151,60 @@ def get(automation: AutomationName, example: ExampleName, *, base_url: BaseUrl =
     )
 
 
-@app.command("update")
-def update(  # noqa: PLR0913 (one parameter an option)
+@app.command("history")
+def history(
     automation: AutomationName,
     example: ExampleName,
     *,
-    name: Name = None,
-    input_json: InputJson = None,
-    input_file: InputFile = None,
-    expected_json: ExpectedJson = None,
-    expected_file: ExpectedFile = None,
-    attach: Attach = None,
-    annotation: Annotation = None,
-    row_order: RowOrder = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at most.")] = 50,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="How many to pass over.")] = 0,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List what an example was, newest first; `get --version` shows one."""
+    with connect(base_url) as client:
+        page = client.examples.versions(automation_ref(automation), example, limit=limit, offset=offset)
+    if as_json:
+        output.print_json(page)
+        return
+    rows = [
+        (
+            one["id"],
+            one["name"],
+            one["fromRevision"],
+            one["action"],
+            output.moment_cell(one["createdAt"]),
+            one["createdBy"],
+            one["gradedHash"][:12],
+        )
+        for one in page["data"]
+    ]
+    output.print_rows(("version", "name", "revision", "by", "when", "who", "graded as"), rows)
+    output.say_left(page["total"] - offset - len(rows))
+
+
+@app.command("update")
+@takes(given_values, "given")
+def update(
+    automation: AutomationName,
+    example: ExampleName,
+    *,
+    given: Given,
+    override: Override = None,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Change an example: what no option names stays; `--expected-json null` expects nothing. Prints its id and name."""
-    files = _attachments(attach or [])
-    values = _values(name, input_json, input_file, expected_json, expected_file, annotation, row_order)
-    if not values and not files:
+    values = given.values
+    if not values and not given.files:
         raise typer.BadParameter("say what to change.")
     with connect(base_url) as client:
         reference = automation_ref(automation)
-        if files:
+        if given.files:
             before = values["input"] if "input" in values else client.examples.get(reference, example)["input"]
-            values["input"] = _with_files(before or {}, files)
-        changed = client.examples.update(reference, example, values)
-        changed = _attach(client, changed, files)
+            values["input"] = _with_files(before or {}, given.files)
+        changed = client.examples.update(reference, example, values, override=override)
+        changed = _attach(client, changed, given.files, override)
     _print_made(changed, as_json=as_json)
 
 
@@ -157,27 +229,6 @@ def _print_made(example: Json, *, as_json: bool) -> None:
         output.print_json(example)
     else:
         output.print_line(example["id"], example["name"])
-
-
-def _values(
-    name: str | None,
-    input_json: str | None,
-    input_file: Path | None,
-    expected_json: str | None,
-    expected_file: Path | None,
-    annotation: str | None,
-    row_order: int | None,
-) -> dict[str, Any]:
-    given = {"name": name, "annotation": annotation, "rowOrder": row_order}
-    values: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    for key, text, file in (("input", input_json, input_file), ("expected", expected_json, expected_file)):
-        if text is not None and file is not None:
-            raise typer.BadParameter(f"--{key}-json and --{key}-file exclude each other.")
-        if text is not None:
-            values[key] = _parsed(f"--{key}-json", text)
-        elif file is not None:
-            values[key] = _parsed(str(file), read_text(file))
-    return values
 
 
 def _parsed(where: str, text: str) -> Any:
@@ -210,9 +261,11 @@ def _with_files(before: object, files: Sequence[tuple[str, Path]]) -> dict[str, 
     return values
 
 
-def _attach(client: Client, example: dict[str, Any], files: Sequence[tuple[str, Path]]) -> dict[str, Any]:
+def _attach(
+    client: Client, example: dict[str, Any], files: Sequence[tuple[str, Path]], override: str | None = None
+) -> dict[str, Any]:
     if not files:
         return example
     automation, example_id = example["automationId"], example["id"]
-    client.examples.add_files(automation, example_id, "input", [path for _, path in files])
+    client.examples.add_files(automation, example_id, "input", [path for _, path in files], override=override)
     return client.examples.get(automation, example_id)

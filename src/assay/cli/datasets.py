@@ -12,7 +12,7 @@ import typer
 
 from assay.cli import dataset_coverage, dataset_examples, formats, output
 from assay.cli.answers import Json, items
-from assay.cli.automations import Offset
+from assay.cli.automations import Offset, PageSize
 from assay.cli.connection import automation_ref, connect
 from assay.cli.dataset_difference import Difference, difference, parts_of_local
 from assay.cli.dataset_folder import EXAMPLES, archive_of, examples_in, root_of, unpack
@@ -24,7 +24,9 @@ from assay_client import ApiError
 DEFAULT_FOLDER = Path("dataset")
 _WORTH_SHOWING = 1_000_000
 
-app = typer.Typer(help="Keep the examples of a workflow: list, pull, push, validate, diff, coverage, example.")
+app = typer.Typer(
+    help="Keep the examples of a workflow: list, pull, push, validate, diff, coverage, revisions, example."
+)
 app.add_typer(dataset_examples.app, name="example")
 app.command("coverage")(dataset_coverage.coverage)
 
@@ -35,6 +37,7 @@ Place = Annotated[Path, typer.Option("--file", "-f", metavar="PATH", help="A fol
 def list_examples(
     automation: AutomationName,
     *,
+    search: Annotated[str | None, typer.Option("--search", help="Part of the name or the annotation.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at most.")] = 100,
     offset: Offset = 0,
     base_url: BaseUrl = None,
@@ -42,7 +45,7 @@ def list_examples(
 ) -> None:
     """List the examples of a workflow, in their order."""
     with connect(base_url) as client:
-        page = client.examples.list(automation_ref(automation), limit=limit, offset=offset)
+        page = client.examples.list(automation_ref(automation), search=search, limit=limit, offset=offset)
     if as_json:
         output.print_json(page)
         return
@@ -59,6 +62,36 @@ def list_examples(
         for one in page["data"]
     ]
     output.print_rows(("name", "expects", "files", "order", "latest run", "annotation", "id"), rows)
+    output.say_left(page["total"] - offset - len(rows))
+
+
+@app.command("revisions")
+def revisions(
+    automation: AutomationName,
+    *,
+    limit: PageSize = 50,
+    offset: Offset = 0,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the states that the dataset went through, newest first; `pull --revision` fetches one."""
+    with connect(base_url) as client:
+        page = client.datasets.revisions(automation_ref(automation), limit=limit, offset=offset)
+    if as_json:
+        output.print_json(page)
+        return
+    rows = [
+        (
+            one["number"],
+            one["action"],
+            one["examples"],
+            one["withExpected"],
+            output.moment_cell(one["createdAt"]),
+            one["createdBy"],
+        )
+        for one in page["data"]
+    ]
+    output.print_rows(("revision", "by", "examples", "with expectation", "when", "who"), rows)
     output.say_left(page["total"] - offset - len(rows))
 
 

@@ -34,3 +34,12 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run (exec_�
 AutomationName = Annotated[
     str, typer.Argument(metavar="AUTOMATION", help="Id (wf_…), workflows.<name>, or the name.", show_default=False)
 ]
+ExampleName = Annotated[
+    str, typer.Argument(metavar="EXAMPLE", help="Id (evx_…) or name of the example.", show_default=False)
+]
+Override = Annotated[
+    str | None,
+    typer.Option(
+        "--override", metavar="REASON", help="Do so although a miss rests on what is expected; the reason is kept."
+    ),
+]

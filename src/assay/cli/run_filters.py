@@ -1,36 +1,18 @@
 """The filters of a list of runs as options: one list of them, for every command that takes some."""
 
-from collections.abc import Callable, Mapping
-from functools import wraps
-from inspect import Signature, signature
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from assay.cli.connection import automation_ref
+from assay.cli.option_groups import takes
 
 Filters = Mapping[str, Any]
 """By the names of the API, None where nothing was said."""
 
 
-def takes_run_filters(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command every option that is a filter; its parameter `filters` is what they amount to."""
-    options, own = signature(_filters).parameters, signature(command).parameters
-
-    @wraps(command)
-    def with_filters(**given: Any) -> None:
-        filters = _filters(**{name: given.pop(name) for name in options})
-        command(filters=filters, **given)
-
-    parameters = [*options.values(), *(one for one in own.values() if one.name != "filters")]
-    # What Typer reads instead of the signature, and what `wraps` would lead it to.
-    with_filters.__signature__ = Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue] (PEP 362)
-    with_filters.__annotations__ = {one.name: one.annotation for one in parameters}
-    del with_filters.__wrapped__
-    return with_filters
-
-
-def _filters(  # noqa: PLR0913 (one parameter a filter)
+def read_filters(  # noqa: PLR0913 (one parameter a filter)
     source: Annotated[
         list[str] | None, typer.Argument(metavar="[AUTOMATION]…", help="Only runs of these.", show_default=False)
     ] = None,
@@ -97,6 +79,7 @@ def _filters(  # noqa: PLR0913 (one parameter a filter)
         bool, typer.Option("--since-last-resolved", help="Started after the newest run whose miss is resolved.")
     ] = False,
 ) -> Filters:
+    """Take the options of a list of runs, and return what they amount to."""
     return {
         "source": [automation_ref(name) for name in source or []] or None,
         "type": kind,
@@ -132,3 +115,7 @@ def _filters(  # noqa: PLR0913 (one parameter a filter)
         "promotedExampleName": promoted_example_name,
         "sinceLastResolved": since_last_resolved or None,
     }
+
+
+takes_run_filters = takes(read_filters, "filters")
+"""Gives a command every option that is a filter; its parameter `filters` is what they amount to."""

@@ -126,9 +126,11 @@ async def show_example(
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, organization_id, slug)
         now = await datasets.get_example(tx, organization_id, automation.id, example)
-        history = await datasets.past_versions(tx, organization_id, automation.id, now.example_id, limit=MOST_VERSIONS)
+        history, _ = await datasets.past_versions(
+            tx, organization_id, automation.id, now.example_id, limit=MOST_VERSIONS
+        )
         past = next((one for one in history if one.id == asked.get("version") and one.id != now.id), None)
-        found = now if past is None else await datasets.version_of(tx, organization_id, past.id)
+        found = now if past is None else await datasets.version_of(tx, organization_id, past.id, of=now)
         sheet = await _steps(tx, automation, found.overrides)
         recent = await runs.list_runs(
             tx,

@@ -68,16 +68,17 @@ async def list_examples(
     organization_id: str,
     automation_id: str,
     *,
+    search: str | None = None,
     limit: int,
     offset: int = 0,
     payloads: bool = True,
 ) -> tuple[list[ExampleVersion], int]:
     """Return one page of the examples as they are now, in their order, and how many there are in all.
 
-    Without `payloads`, `input`, `expected` and `expected_error` are None and are not read at all.
+    `search` is a part of the name or the annotation, in capitals or not. Without `payloads`, `input`, `expected` and
+    `expected_error` are None and are not read at all.
     """
-    page = await store.list_current(tx, organization_id, automation_id, limit, offset, payloads=payloads)
-    return page, await store.count(tx, organization_id, automation_id)
+    return await store.list_current(tx, organization_id, automation_id, search, limit, offset, payloads=payloads)
 
 
 async def list_rows(
@@ -97,10 +98,13 @@ async def list_rows(
 
 
 async def past_versions(
-    tx: db.Transaction, organization_id: str, automation_id: str, example_id: str, *, limit: int
-) -> list[PastVersion]:
-    """Return the versions of an example, newest first, without what they hold; `version_of` reads one."""
-    return await store.past_versions(tx, organization_id, automation_id, example_id, limit)
+    tx: db.Transaction, organization_id: str, automation_id: str, example_id: str, *, limit: int, offset: int = 0
+) -> tuple[list[PastVersion], int]:
+    """Return one page of an example's versions, newest first, without what they hold, and how many there are in all.
+
+    `version_of` reads one.
+    """
+    return await store.past_versions(tx, organization_id, automation_id, example_id, limit, offset)
 
 
 async def get_example(tx: db.Transaction, organization_id: str, automation_id: str, reference: str) -> ExampleVersion:
@@ -117,15 +121,19 @@ async def get_example(tx: db.Transaction, organization_id: str, automation_id: s
     return found
 
 
-async def version_of(tx: db.Transaction, organization_id: str, example_version_id: str) -> ExampleVersion:
-    """Return a version of an example, of whichever revision, also after the example was deleted.
+async def version_of(
+    tx: db.Transaction, organization_id: str, example_version_id: str, *, of: ExampleVersion
+) -> ExampleVersion:
+    """Return another version of an example, of whichever revision.
 
     Raises:
-        ExampleNotFoundError: the organization has no such version.
+        ExampleNotFoundError: the example has no such version.
     """
-    found = await store.by_versions(tx, organization_id, [example_version_id])
-    if not found:
-        raise ExampleNotFoundError
+    askable = example_version_id.isascii() and example_version_id.isprintable()
+    found = await store.by_versions(tx, organization_id, [example_version_id]) if askable else []
+    if not found or found[0].example_id != of.example_id:
+        message = f"The example {of.name} has no version {example_version_id[:100]!r}."
+        raise ExampleNotFoundError(message)
     return found[0]
 
 

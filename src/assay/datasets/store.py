@@ -31,6 +31,10 @@ v.organization_id = $1 AND v.automation_id = $2
 AND v.from_revision <= $3 AND (v.to_revision IS NULL OR v.to_revision > $3)
 """
 
+_MATCHING = """
+($3::text IS NULL OR strpos(lower(v.name), lower($3)) > 0 OR strpos(lower(coalesce(v.annotation, '')), lower($3)) > 0)
+"""
+
 LOCK = "SELECT pg_advisory_xact_lock($1, hashtext($2))"
 
 REVISIONS = f"""
@@ -70,7 +74,7 @@ BY_VERSIONS = f"SELECT {_HEAD}, {_PAYLOADS} {_FROM} WHERE v.organization_id = $1
 
 LIST = f"""
 WITH page AS MATERIALIZED (
-    SELECT v.id FROM example_versions v WHERE {_CURRENT} ORDER BY {_PLACE} LIMIT $3 OFFSET $4)
+    SELECT v.id FROM example_versions v WHERE {_CURRENT} AND {_MATCHING} ORDER BY {_PLACE} LIMIT $4 OFFSET $5)
 SELECT {_HEAD}, %s {_FROM} JOIN page ON page.id = v.id ORDER BY {_PLACE}
 """
 
@@ -80,10 +84,6 @@ WHERE {_CURRENT} AND (v.example_id = $3 OR v.name = $3) ORDER BY v.example_id = 
 """
 
 COUNT = f"SELECT count(*) FROM example_versions v WHERE {_CURRENT}"
-
-_MATCHING = """
-($3::text IS NULL OR strpos(lower(v.name), lower($3)) > 0 OR strpos(lower(coalesce(v.annotation, '')), lower($3)) > 0)
-"""
 
 # Small JSON lies in the row itself; what is larger is never fetched.
 ROWS = f"""
@@ -109,7 +109,11 @@ PAST_VERSIONS = """
 SELECT v.id, v.name, v.from_revision, v.to_revision, r.action, v.graded_hash, v.created_by, v.created_at
 FROM example_versions v JOIN dataset_revisions r ON r.automation_id = v.automation_id AND r.number = v.from_revision
 WHERE v.organization_id = $1 AND v.automation_id = $2 AND v.example_id = $3
-ORDER BY v.from_revision DESC LIMIT $4
+ORDER BY v.from_revision DESC LIMIT $4 OFFSET $5
+"""
+
+COUNT_VERSIONS = """
+SELECT count(*) FROM example_versions v WHERE v.organization_id = $1 AND v.automation_id = $2 AND v.example_id = $3
 """
 
 GRADED = f"SELECT v.example_id, v.name, v.graded_hash FROM example_versions v WHERE {_CURRENT} ORDER BY v.name"
@@ -284,12 +288,20 @@ async def by_versions(tx: db.Transaction, organization_id: str, version_ids: Ite
 
 
 async def list_current(
-    tx: db.Transaction, organization_id: str, automation_id: str, limit: int, offset: int, *, payloads: bool
-) -> list[ExampleVersion]:
-    """Return one page of the examples as they are now."""
+    tx: db.Transaction,
+    organization_id: str,
+    automation_id: str,
+    search: str | None,
+    limit: int,
+    offset: int,
+    *,
+    payloads: bool,
+) -> tuple[list[ExampleVersion], int]:
+    """Return one page of the examples as they are now, and how many match in all."""
+    total = await tx.fetch_value(COUNT_MATCHING, organization_id, automation_id, search)
     query = LIST % (_PAYLOADS if payloads else _NO_PAYLOADS)
-    rows = await tx.fetch(query, organization_id, automation_id, limit, offset)
-    return await _with_files(tx, organization_id, rows)
+    found = await tx.fetch(query, organization_id, automation_id, search, limit, offset)
+    return await _with_files(tx, organization_id, found), total
 
 
 async def rows(
@@ -302,11 +314,12 @@ async def rows(
 
 
 async def past_versions(
-    tx: db.Transaction, organization_id: str, automation_id: str, example_id: str, limit: int
-) -> list[PastVersion]:
-    """Return the newest versions of an example."""
-    found = await tx.fetch(PAST_VERSIONS, organization_id, automation_id, example_id, limit)
-    return [PastVersion(**dict(row)) for row in found]
+    tx: db.Transaction, organization_id: str, automation_id: str, example_id: str, limit: int, offset: int
+) -> tuple[list[PastVersion], int]:
+    """Return one page of the versions of an example, newest first, and how many there are in all."""
+    total = await tx.fetch_value(COUNT_VERSIONS, organization_id, automation_id, example_id)
+    found = await tx.fetch(PAST_VERSIONS, organization_id, automation_id, example_id, limit, offset)
+    return [PastVersion(**dict(row)) for row in found], total
 
 
 async def find(tx: db.Transaction, organization_id: str, automation_id: str, reference: str) -> ExampleVersion | None:
