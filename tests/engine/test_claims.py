@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import pytest
 from pgqueuer.domain.errors import DuplicateJobError
-from tests.engine.stage import Stage, claim, pick, step
+from tests.engine.stage import Stage, claim, eventually, pick, step
 
 from assay import db, engine
 from assay.engine import claiming
@@ -36,6 +37,25 @@ async def test_steps_are_there_once_they_are_committed_and_the_rest_with_the_end
     run = await stage.run(held.run_id)
     assert (run["status"], run["output"]) == ("completed", '{"b":1,"a":2}')
     assert (await stage.steps(held.run_id))["last"] == '{"b":1,"a":"x"}'
+
+
+async def test_steps_whose_commit_is_interrupted_are_committed_with_the_next_ones(stage: Stage) -> None:
+    held = await claim(stage.database, await stage.start())
+    journal = engine.Journal(stage.database, held)
+    async with stage.database.transaction() as tx:
+        await tx.execute("SELECT FROM runs WHERE id = $1 FOR UPDATE", held.run_id)
+        recording = asyncio.create_task(journal.record(replace(step("interrupted"), status="waiting"), commit=True))
+
+        async def waits() -> bool:
+            return bool(await tx.fetch_value("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+        await eventually(waits)
+        recording.cancel()
+        await asyncio.wait({recording})
+        await journal.record(step("interrupted", output="1"), commit=False)
+        await journal.record(step("meanwhile", 1), commit=False)
+    await journal.finish(engine.Completed("{}"))
+    assert await stage.steps(held.run_id) == {"interrupted": "1", "meanwhile": "{}"}
 
 
 async def test_a_superseded_worker_writes_nothing(stage: Stage) -> None:

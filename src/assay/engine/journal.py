@@ -70,8 +70,14 @@ class Journal:
         """
         async with self._writing:
             rows, self._rows = self._rows, []
-            if rows:
+            if not rows:
+                return
+            try:
                 await self._commit(rows, None)
+            except asyncio.CancelledError:
+                # A time limit cut in, and nobody knows whether they were written; a second time changes nothing.
+                self._rows = rows + self._rows
+                raise
 
     def abandon(self) -> None:
         """Forget the rows that are not committed: something in them cannot be written."""
@@ -139,7 +145,16 @@ _PAYLOADS = ("scope", "config", "input", "output", "error", "usage", "attempts")
 
 
 def _steps_json(rows: Iterable[StepRecord]) -> str:
-    return f"[{','.join(map(_as_json, rows))}]"
+    return f"[{','.join(map(_as_json, _once_each(rows)))}]"
+
+
+def _once_each(rows: Iterable[StepRecord]) -> Iterable[StepRecord]:
+    """Do among the rows what the statement does with one that is there already: it takes none twice itself."""
+    kept: dict[str, StepRecord] = {}
+    for row in rows:
+        if row.step_key not in kept or kept[row.step_key].status == "waiting":
+            kept[row.step_key] = row
+    return kept.values()
 
 
 def _as_json(record: StepRecord) -> str:
