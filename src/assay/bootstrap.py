@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from assay import (
     access,
-    api,
     automations,
     db,
     documents,
@@ -32,6 +31,7 @@ from assay import (
 from assay.db import embedded
 from assay.errors import InvalidValueError, Issue
 from assay.outgoing import AllowList, Outgoing
+from assay.server import Server
 from assay.settings import Settings, environment_value
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncGen
 
 
 @asynccontextmanager
-async def open_server(settings: Settings) -> AsyncGenerator[api.Server]:
+async def open_server(settings: Settings) -> AsyncGenerator[Server]:
     """Open what the HTTP door runs on, and wake its waiters meanwhile."""
     async with open_database(settings) as database:
         blobs = await _open_blobs(settings, database)
@@ -97,7 +97,7 @@ async def open_server(settings: Settings) -> AsyncGenerator[api.Server]:
         async with _beside(waiting_room.run), contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(models.close)
             stack.push_async_callback(parser.close)
-            yield api.Server(
+            yield Server(
                 settings=settings,
                 database=database,
                 blobs=blobs,
