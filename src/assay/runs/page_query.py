@@ -369,6 +369,8 @@ def _merged(
     of_automation = [_c.automation_id == source.c.id]
     if filters.since_last_resolved:
         of_automation.append(_c.created_at > source.c.last_resolved)
+        if page.by_completion and not page.sorts:
+            of_automation.append(_c.completed_at > source.c.last_resolved)  # so the stream has an end
     stream = lateral(_first(page, *of_automation, *conditions).correlate(source, *axes), "stream")
     for axis in axes:
         source = source.join(axis, true())
