@@ -8,7 +8,7 @@ import pytest
 from tests.experiments.laboratory import Laboratory
 from tests.runs.conftest import caller_of
 
-from assay import access, bootstrap, db, engine, experiments, reviews
+from assay import access, bootstrap, db, engine, experiments, reviews, runs
 from assay.settings import Settings
 
 MISFIT: Mapping[str, Any] = {"input": {"n": "much"}}
@@ -135,6 +135,24 @@ async def test_all_runs_are_told_wherever_they_stand_and_whenever_somebody_comes
     assert sorted((await early)[0]) == sorted(ids)
     counts = late[1].counts
     assert (counts.errors, counts.cancelled, counts.completed) == (100, 200, 300)
+
+
+async def test_a_run_is_not_deleted_before_its_experiment_has_counted_it(quiet: Laboratory) -> None:
+    name = await quiet.workflow()
+    await quiet.example(name, 1, **MISFIT)
+    started = await quiet.start(name)
+    (run,) = await runs_of(quiet, started)
+
+    async def delete() -> None:
+        async with quiet.database.transaction() as tx:
+            await runs.delete_run(tx, quiet.caller.organization_id, run.id, user_id=None, key_id=None)
+
+    assert run.status == "rejected"
+    with pytest.raises(runs.RunNotFinishedError, match="experiment"):
+        await delete()
+    await experiments.advance(quiet.database, started, reviews.settle)
+    assert (await quiet.read(started)).counts.errors == 1
+    await delete()
 
 
 async def told(events: AsyncGenerator[Any]) -> tuple[list[str], experiments.Experiment]:

@@ -1,5 +1,7 @@
 """A run that is removed is gone: rows, bytes, and its place in a chain."""
 
+import asyncio
+
 import pytest
 from tests.runs.conftest import Desk
 from tests.runs.test_starting import FILE, SET, artifacts, inline
@@ -87,6 +89,19 @@ async def test_retention_removes_what_is_older_and_nothing_else(desk: Desk) -> N
     with pytest.raises(files.BlobMissingError):
         await desk.blobs.read(output.sha256, 100)
     assert await runs.delete_expired(desk.database, desk.blobs) == 0
+
+
+async def test_retention_passes_over_a_run_whose_review_is_being_opened(desk: Desk) -> None:
+    run = await complete(desk, "about to be reviewed")
+    await _age(desk, run, 30)
+    async with desk.database.transaction() as tx:
+        await tx.execute("UPDATE automations SET retention_days = 7 WHERE id = $1", run.summary.automation_id)
+    async with desk.database.transaction() as tx:
+        await tx.execute("UPDATE runs SET review_status = 'open' WHERE id = $1", run.summary.id)
+        removing = asyncio.create_task(runs.delete_expired(desk.database, desk.blobs))
+        await asyncio.wait({removing}, timeout=0.5)  # what passes over it ends at once, what waits for it must not
+    assert await removing == 0
+    assert (await rows_of(desk, run.summary.id))["runs"] == 1
 
 
 async def _age(desk: Desk, run: runs.RunDetail, days: int) -> None:

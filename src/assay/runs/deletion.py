@@ -16,7 +16,7 @@ async def delete_run(
 
     Raises:
         RunNotFoundError: the organization has no such run.
-        RunNotFinishedError: it is still in flight.
+        RunNotFinishedError: it is still in flight, or its experiment is.
         RunUnderReviewError: its review is open, or an example stands for its miss.
     """
     detail = await store.get(tx, organization_id, run_id)
@@ -24,6 +24,9 @@ async def delete_run(
         raise RunNotFoundError
     if not detail.summary.status.finished:
         raise RunNotFinishedError
+    if await store.is_yet_to_be_counted(tx, organization_id, run_id):
+        message = "The run belongs to an experiment that goes on and will be counted in it."
+        raise RunNotFinishedError(message, hint="Cancel the experiment first, or wait until it ends.")
     if await store.is_under_review(tx, organization_id, run_id):
         raise RunUnderReviewError
     hashes = await store.delete(tx, organization_id, run_id)

@@ -115,7 +115,7 @@ WHERE automations.retention_days IS NOT NULL
   AND NOT (runs.promoted_example_name IS NOT NULL AND EXISTS ({_STANDS_FOR_IT}))
   AND runs.created_at < now() - make_interval(days => automations.retention_days)  -- an index knows this one
   AND runs.completed_at < now() - make_interval(days => automations.retention_days)
-LIMIT $1
+LIMIT $1 FOR UPDATE OF runs SKIP LOCKED  -- whoever writes one now may be opening its review
 """
 
 _DELETE = """
@@ -275,6 +275,13 @@ async def get_input(tx: db.Transaction, organization_id: str, run_id: str) -> Ru
 async def expired(tx: db.Transaction, limit: int) -> Sequence[tuple[str, str]]:
     """Name runs that outlived their automation's retention: (organization id, run id)."""
     return [(row["organization_id"], row["id"]) for row in await tx.fetch(_EXPIRED, limit)]
+
+
+async def is_yet_to_be_counted(tx: db.Transaction, organization_id: str, run_id: str) -> bool:
+    """Tell whether the run is part of an experiment that has not ended."""
+    sql = """SELECT FROM runs JOIN experiments ON experiments.id = runs.batch_id AND experiments.status <> 'completed'
+             WHERE runs.id = $1 AND runs.organization_id = $2"""
+    return await tx.fetch_one(sql, run_id, organization_id) is not None
 
 
 async def is_under_review(tx: db.Transaction, organization_id: str, run_id: str) -> bool:
