@@ -5,9 +5,10 @@ import contextlib
 import logging
 import os
 import secrets
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -36,6 +37,9 @@ from assay.settings import Settings, environment_value
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
+_OPENING_TRIES = 20
 _WHERE_THE_DATABASE_IS = (
     "ASSAY_DATABASE_URL names your own PostgreSQL (postgresql://user:password@host/database); "
     "unset, the data folder brings one along."
@@ -73,20 +77,38 @@ async def open_database(settings: Settings, *, migrate: bool = True) -> AsyncGen
     """
     async with contextlib.AsyncExitStack() as stack:
         dsn = settings.database_url or await stack.enter_async_context(_embedded_server(settings.data_dir))
-        try:
-            if migrate:
-                await db.upgrade(dsn)
-            database = await db.Database.connect(dsn, size=settings.database_connections)
-        except db.OPENING_ERRORS as error:
-            message = f"The database cannot be reached: {error}"
-            raise db.DatabaseUnavailableError(message, hint=_WHERE_THE_DATABASE_IS) from error
+        database = await patiently(settings, lambda: _connect(dsn, settings.database_connections, migrate=migrate))
         stack.push_async_callback(database.close)
         yield database
+
+
+async def patiently(settings: Settings, work: Callable[[], Awaitable[Result]]) -> Result:
+    """Do what a start needs of the database, and may be done twice.
+
+    The embedded one is started again when it is killed, and a start that falls into that moment waits for it. Your own
+    is asked once: whoever starts us should see at once that it cannot be reached.
+    """
+    for _ in range(_OPENING_TRIES if settings.database_url is None else 0):
+        with contextlib.suppress(db.DatabaseUnavailableError):
+            return await work()
+        await asyncio.sleep(0.5)
+    return await work()
+
+
+async def _connect(dsn: str, size: int, *, migrate: bool) -> db.Database:
+    try:
+        if migrate:
+            await db.upgrade(dsn)
+        return await db.Database.connect(dsn, size=size)
+    except db.OPENING_ERRORS as error:
+        message = f"The database cannot be reached: {error}"
+        raise db.DatabaseUnavailableError(message, hint=_WHERE_THE_DATABASE_IS) from error
 
 
 @asynccontextmanager
 async def open_server(settings: Settings) -> AsyncGenerator[Server]:
     """Open what the HTTP door runs on, and wake its waiters meanwhile."""
+    open_id = _sign_in_provider(settings)
     async with open_database(settings) as database:
         blobs = await _open_blobs(settings, database)
         waiting_room = engine.WaitingRoom(database)
@@ -94,9 +116,12 @@ async def open_server(settings: Settings) -> AsyncGenerator[Server]:
         models = _open_models(settings, database, providers.Patience(attempts=1))
         # Pages of documents are shown; none is read here.
         parser = documents.Parser(native_children=settings.parse_children, ocr_children=0)
+        # Evaluators are tried out here; it starts with the first script.
+        scripts = sandbox.Sandbox()
         async with _beside(waiting_room.run), contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(models.close)
             stack.push_async_callback(parser.close)
+            stack.push_async_callback(scripts.close)
             yield Server(
                 settings=settings,
                 database=database,
@@ -105,6 +130,8 @@ async def open_server(settings: Settings) -> AsyncGenerator[Server]:
                 limiter=access.RateLimiter(settings.rate_limit_per_minute),
                 models=models,
                 parser=parser,
+                grader=experiments.Grader(database, blobs, parser, scripts, models),
+                open_id=open_id,
             )
 
 
@@ -164,12 +191,37 @@ def _mail_server(settings: Settings) -> steps.MailServer | None:
     return steps.MailServer.parse(settings.smtp_url, settings.smtp_from)
 
 
+def _sign_in_provider(settings: Settings) -> access.OpenIdProvider | None:
+    if settings.oidc_issuer is None:
+        return None
+    if settings.oidc_client_id is None or settings.public_url is None:
+        message = "ASSAY_OIDC_ISSUER needs ASSAY_OIDC_CLIENT_ID and ASSAY_PUBLIC_URL, too."
+        raise InvalidValueError(message, field="ASSAY_OIDC_ISSUER")
+    domains = (domain.strip().lower() for domain in settings.oidc_domains.split(","))
+    return access.OpenIdProvider(
+        access.OpenIdRegistration(
+            issuer=settings.oidc_issuer,
+            client_id=settings.oidc_client_id,
+            client_secret=settings.oidc_client_secret,
+            redirect_uri=f"{settings.public_url}/sign-in/open-id/callback",
+            name=settings.oidc_name,
+            allow=AllowList.parse(settings.oidc_allow),
+            domains=frozenset(filter(None, domains)),
+            role=settings.oidc_role,
+        )
+    )
+
+
 async def _open_blobs(settings: Settings, database: db.Database) -> files.Blobs:
     blobs = await asyncio.to_thread(files.Blobs.open, settings.storage_url, settings.data_dir)
     await blobs.check()
     storage_id, secret_key = await blobs.identity(), _secret_key(settings)
-    async with database.transaction() as tx:
-        await db.check_installation(tx, storage_id=storage_id, secret_key=secret_key)
+
+    async def check() -> None:
+        async with database.transaction() as tx:
+            await db.check_installation(tx, storage_id=storage_id, secret_key=secret_key)
+
+    await patiently(settings, check)
     return blobs
 
 

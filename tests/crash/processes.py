@@ -23,7 +23,8 @@ from assay.db.embedded_cluster import Cluster
 Found = TypeVar("Found")
 
 PROGRAM = (sys.executable, str(Path(__file__).parent / "program.py"))
-PATIENCE_SECONDS = 60.0
+# A guard against what hangs, not a claim of speed: at load 10 on two cores a worker needs most of a minute to begin.
+PATIENCE_SECONDS = 300.0
 STEPS = ("first", "second")
 
 WORKFLOW = """\
@@ -216,7 +217,7 @@ class Installation:
         """Ask processes to end, all at once; return their exit codes."""
         for process in processes:
             process.send_signal(signal.SIGTERM)
-        return [process.wait(60) for process in processes]
+        return [process.wait(PATIENCE_SECONDS) for process in processes]
 
     def close(self) -> None:
         running = [process for process in self.started if process.poll() is None]

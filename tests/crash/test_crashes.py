@@ -19,6 +19,7 @@ ROUNDS = int(os.environ.get("ASSAY_CRASH_ROUNDS", "1"))
 SEED = os.environ.get("ASSAY_CRASH_SEED")
 SEEDS = [int(SEED)] if SEED else [random.randrange(10**9) for _ in range(ROUNDS)]
 RUNS = 200
+EFFECTS = RUNS * len(STEPS)
 KILLS = 5
 
 Install = Callable[..., Installation]
@@ -37,7 +38,10 @@ async def test_processes_killed_at_random_lose_no_run_and_repeat_no_committed_st
     with ThreadPoolExecutor(8) as pool:
         answers = here.start_many(RUNS, pool)
         for victim in shuffled(seed, [*running, "postmaster"], KILLS):
-            time.sleep(numbers.uniform(0.3, 1.5))
+            # On a slow machine, too, work is in flight: it has gone on since the kill before.
+            enough = min(len(here.effects_by_key()) + 1, EFFECTS)
+            eventually(lambda enough=enough: len(here.effects_by_key()) >= enough, "no run goes on")
+            time.sleep(numbers.uniform(0, 1.2))
             # A run that is lost while it is alone fails, as it must: this is not about that.
             while await here.rows("SELECT FROM runs WHERE alone AND status = 'running'"):
                 time.sleep(0.02)

@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy import column, select, table
+from tests.fakes.database_relay import database_relay
 
 from assay import db, engine, ids
 
@@ -107,6 +108,20 @@ async def test_work_that_waits_for_the_server_is_done_when_it_is_back(database: 
 
     assert await database.when_available(work) == "done"
     assert len(set(tries)) == 2
+
+
+async def test_a_server_that_says_goodbye_and_is_not_gone_yet_is_away(database: db.Database) -> None:
+    async with database_relay(database.dsn) as relay:
+        relayed = await db.Database.connect(relay.dsn, size=1)
+        try:
+            await relay.warn()
+            with pytest.raises(db.DatabaseUnavailableError):
+                async with relayed.single_statement() as tx:
+                    await tx.fetch_value("SELECT 1")
+            async with relayed.transaction() as tx:
+                assert await tx.fetch_value("SELECT 'connected again'") == "connected again"
+        finally:
+            await relayed.close()
 
 
 async def test_an_error_of_the_statement_is_not_an_absent_server(database: db.Database) -> None:

@@ -84,7 +84,8 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], *, with_w
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn stops at a signal and then raises it once more, which would end us before the rest is closed.
             asyncio.get_running_loop().add_signal_handler(number, lambda: None)
-        announcing = asyncio.create_task(_announce(server, settings, await _first_sign_in(opened)))
+        first_sign_in = await bootstrap.patiently(settings, lambda: _first_sign_in(opened))
+        announcing = asyncio.create_task(_announce(server, settings, first_sign_in))
         try:
             await server.serve(list(sockets))
         finally:

@@ -60,6 +60,7 @@ _DIALECT = PGDialect_asyncpg()
 CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -195,6 +196,10 @@ class Database:
             # The driver says the same of a connection that was lost and of a query that is called wrongly.
             if isinstance(error, asyncpg.InterfaceError) and not _is_gone(proxy):
                 raise
+            # A server that crashes says goodbye first. Until the connection closes, the driver only calls it confused,
+            # and the pool would lend it again.
+            if isinstance(error, asyncpg.InternalClientError):
+                proxy.terminate()
             raise DatabaseUnavailableError from error
         finally:
             await self.pool.release(proxy)
