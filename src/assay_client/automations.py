@@ -54,6 +54,18 @@ class Automations:
         """Check a workflow's YAML as a push would and store nothing; return `{valid, issues}`."""
         return self._transport.request("POST", "/automations/validate", body={"yaml": yaml}, repeatable=True)
 
+    def proof(self, automation: str) -> dict[str, Any]:
+        """Return `{repeats, repeatsWithModel, isDefault, …}`: how often the example of a miss has to pass."""
+        return self._transport.request("GET", f"{_path(automation)}/proof")
+
+    def set_proof(
+        self, automation: str, *, repeats: int | None = None, repeats_with_model: int | None = None
+    ) -> dict[str, Any]:
+        """Say how often the example of a miss has to pass before the miss counts as fixed; None stays as it is."""
+        given = {"repeats": repeats, "repeatsWithModel": repeats_with_model}
+        body = {name: number for name, number in given.items() if number is not None}
+        return self._transport.request("PUT", f"{_path(automation)}/proof", body=body, repeatable=True)
+
     def versions(self, automation: str, *, limit: int | None = None, offset: int | None = None) -> dict[str, Any]:
         """Return a page `{data, total, limit, offset}` of versions, the highest first."""
         return self._transport.request("GET", _versions(automation), query={"limit": limit, "offset": offset})

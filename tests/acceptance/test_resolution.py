@@ -226,3 +226,33 @@ def _archive(expected: dict[str, Any]) -> bytes:
             archive.writestr(f"examples/{name}/input.json", json.dumps({"n": 5}))
             archive.writestr(f"examples/{name}/expected.json", json.dumps(value))
     return buffer.getvalue()
+
+
+def test_how_often_an_example_must_pass_is_set_and_noted(
+    desk: Desk, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+):
+    path = f"/automations/{desk.id}/proof"
+    usual = desk.http.get(path).json()
+    assert (usual["repeats"], usual["repeatsWithModel"], usual["isDefault"]) == (1, 3, True)
+    assert command("automations", "proof", desk.id, "--repeats", 2, "--json") == 0
+    changed = json.loads(capsys.readouterr().out)
+    assert (changed["repeats"], changed["repeatsWithModel"], changed["isDefault"]) == (2, 3, False)
+    assert desk.http.get(path).json() == changed
+    assert desk.http.put(path, json={"repeats": 0}).status_code == 400
+    noted = [one for one in desk.http.get("/audit").json()["data"] if one["action"] == "resolution.repeats_set"]
+    assert noted[0]["detail"]["before"] == {"repeats": 1, "repeatsWithModel": 3}
+
+
+def test_a_name_that_is_taken_is_said_when_promoting(
+    desk: Desk, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+):
+    run = desk.run()
+    assert command("runs", "feedback", "update", run, "--rating", "pass") == 0
+    assert desk.http.post(f"/runs/{run}/promote", json={"name": "five"}).json()["created"]
+    other = desk.run()
+    assert command("runs", "feedback", "update", other, "--rating", "pass") == 0
+    capsys.readouterr()
+    assert command("runs", "promote", other, "--name", "five") == 0
+    said = capsys.readouterr()
+    assert "changed: there was one of this name" in said.out
+    assert "There was an example 'five' already" in said.err

@@ -40,6 +40,8 @@ def trial(number: int = 1, **more: Any) -> proof.Trial:
         "score": 1.0,
         "scores": {"same": 1.0},
         "graded_hash": "g1",
+        "evaluator_set_id": "evs_1",
+        "evaluator_hash": "h1",
         "ended_at": START + timedelta(days=number),
     }
     return proof.Trial(**(values | more))

@@ -11,7 +11,7 @@ from tests.reviews.board import Board
 from tests.reviews.review_room import ReviewRoom
 
 from assay import access, datasets, db, files, reviews, runs
-from assay.errors import ConflictError
+from assay.errors import ConflictError, InvalidValueError
 
 ASKS = {
     "name": "a",
@@ -148,7 +148,10 @@ async def test_a_pass_on_a_later_version_resolves_by_itself(board: Board):
         "score": 1.0,
         "scores": {"same": 1},
         "gradedHash": feedback.promoted_graded_hash,
+        "evaluatorSetId": None,
+        "evaluatorHash": None,
         "repeats": 1,
+        "requiredRepeats": 1,
         "at": after.evidence["at"],  # pyright: ignore[reportIndexIssue, reportCallIssue, reportArgumentType, reportOptionalSubscript] # JSON
     }
     assert await actions(board, run) == ["feedback.created", "feedback.promoted", "feedback.resolved"]
@@ -210,11 +213,33 @@ async def test_where_a_model_answers_it_takes_three_passes(room: ReviewRoom):
     assert await board.chip(run) == "passed"
 
 
+async def test_an_automation_may_ask_for_more_passes_and_never_for_none(board: Board):
+    async with board.room.database.transaction() as tx:
+        await reviews.require_repeats(tx, board.who, board.automation_id, repeats=3, with_model=5)
+    run = await board.miss()
+    feedback = await board.read(run)
+    await board.end(feedback, "1.1.0", repeats=2)
+    with pytest.raises(reviews.ResolutionUnprovenError) as caught:
+        await board.say(run, status="resolved")
+    assert codes(caught) == ["resolution_unproven", "too_few_repeats"]
+    async with board.room.database.transaction() as tx:
+        with pytest.raises(InvalidValueError):
+            await reviews.require_repeats(tx, board.who, board.automation_id, repeats=0, with_model=1)
+    await board.end(feedback, "1.1.0", repeats=3)
+    evidence: Any = (await board.read(run)).evidence
+    assert (evidence["repeats"], evidence["requiredRepeats"]) == (3, 3)
+
+
 async def test_a_proof_that_is_there_already_is_taken_when_somebody_asks(board: Board):
     first = await board.miss("shared")
     await board.end(await board.read(first), "1.1.0")
-    second = await board.miss("shared")
+    second = await board.run()
+    await board.say(second, rating="fail", expected={"total": 14})
+    promoted = await board.promote(second, name="shared")
+    assert [issue.code for issue in promoted.issues] == ["example_replaced", "already_proven"]
+    assert "Version 1.1.0" in promoted.issues[1].message
     assert await board.chip(second) == "open"
+    assert (await board.promote(second)).issues == promoted.issues[1:]
     after = await board.say(second, status="resolved", override="not needed")
     assert (after.status, after.override_reason, after.evidence is None) == ("resolved", None, False)
 

@@ -135,6 +135,8 @@ POLICY: Mapping[tuple[str, str], Needed] = {
     ("PUT", "/automations/{automation_id}/sampling"): "automations:write",
     ("GET", "/automations/{automation_id}/sampling/advice"): "automations:read",
     ("GET", "/automations/{automation_id}/sampling/history"): "automations:read",
+    ("GET", "/automations/{automation_id}/proof"): "automations:read",
+    ("PUT", "/automations/{automation_id}/proof"): "automations:write",
     ("POST", "/automations/{automation_id}/runs/import"): "runs:write",
     ("GET", "/automations/{automation_id}/incumbent-agreement"): "runs:read",
     ("PUT", "/runs/{run_id}/incumbent"): "runs:write",

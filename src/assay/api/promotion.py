@@ -39,7 +39,9 @@ class PromoteBody(BaseModel):
 async def promote_run(request: Request, run_id: str, caller: Authorized, server: Here) -> Response:
     """Make a finished run an example, with the correction that is on its feedback now, and open its miss.
 
-    Without a correction only a pass has a ground truth, its own output; else `issues` warn of `no_ground_truth`.
+    `created` is false where there was one of that name; it is changed then. `issues` warn where nothing says what
+    should have come out (`no_ground_truth`), another run's example got this run's content (`example_replaced`), or a
+    later version passes the same example already (`already_proven`).
     """
     body = checked(PromoteBody, await read_json(request, server.settings.max_json_bytes, empty={}))
     async with server.database.transaction() as tx:

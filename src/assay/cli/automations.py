@@ -12,6 +12,7 @@ from assay.cli.automation_lifecycle import lifecycle
 from assay.cli.connection import automation_ref, connect
 from assay.cli.options import AsJson, AutomationName, BaseUrl
 from assay.cli.output import Value
+from assay.cli.required_repeats import proof
 from assay_client import Limits
 
 
@@ -26,6 +27,7 @@ app = typer.Typer(help="Look at automations and how they fare; switch triggers, 
 app.add_typer(alerts.app, name="alerts")
 app.command("health")(health)
 app.command("lifecycle")(lifecycle)
+app.command("proof")(proof)
 
 Search = Annotated[str | None, typer.Option("--search", help="Part of the name or the description.")]
 PageSize = Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at most.")]

@@ -49,7 +49,7 @@ def promote(
             "example": found["name"],
             "id": found["exampleId"],
             "of": found["automationId"],
-            "now": "new" if found["created"] else "changed",
+            "now": "new" if found["created"] else "changed: there was one of this name",
             "review": found["status"],
         }
     )

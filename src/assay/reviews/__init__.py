@@ -93,6 +93,7 @@ from assay.reviews.queue_model import (
 from assay.reviews.rate_moves import DriftWatch, advice_evidence, move_rates
 from assay.reviews.reach import check_reach, check_settling
 from assay.reviews.record import hold, hold_finished, read, record
+from assay.reviews.required_repeats import MOST_REPEATS, RequiredRepeats, require_repeats, required_repeats
 from assay.reviews.resolution import settle
 from assay.reviews.sampling import (
     InvalidSamplingPolicyError,
@@ -113,6 +114,7 @@ __all__ = [
     "LEASE",
     "LONGEST_LEASE",
     "MAX_FILE",
+    "MOST_REPEATS",
     "REVIEW_STATES",
     "SHORTEST_LEASE",
     "Added",
@@ -173,6 +175,7 @@ __all__ = [
     "Rating",
     "Reason",
     "ReasonRequiredError",
+    "RequiredRepeats",
     "Resolution",
     "ResolutionUnprovenError",
     "ReviewItem",
@@ -232,6 +235,8 @@ __all__ = [
     "release",
     "rename_file",
     "renew",
+    "require_repeats",
+    "required_repeats",
     "reviewer_agreement",
     "sampling_json",
     "sampling_of",

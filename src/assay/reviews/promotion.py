@@ -3,6 +3,9 @@
 Promotion copies what is on the feedback at that moment: the corrected output and files, the note as annotation, the
 reviewer as metadata. Where nothing is corrected, only a pass says what should have come out: what did. So the output
 and output files of a run that is called right are its ground truth; of any other there is none, and promoting says so.
+
+Proof that is there already, of the same example in a later version, is told and settles nothing by itself: somebody has
+just called the run wrong, and may ask for it.
 """
 
 import re
@@ -28,9 +31,11 @@ from assay.reviews.errors import (
 from assay.reviews.example_guard import ExampleGuard
 from assay.reviews.model import Feedback
 from assay.reviews.record import hold_finished, read, record
-from assay.reviews.resolution import tell_overridden
+from assay.reviews.resolution import proof_from_before, tell_overridden
 
 NO_GROUND_TRUTH = "no_ground_truth"
+EXAMPLE_REPLACED = "example_replaced"
+ALREADY_PROVEN = "already_proven"
 LONGEST_STEM = 60
 LONGEST_ANNOTATION = 2_000
 
@@ -125,6 +130,11 @@ async def promote(
         await tell_overridden(tx, after)
     after = await record(tx, before, after, by=caller, action="feedback.promoted")
     issues = [] if truth.is_there else [_no_ground_truth()]
+    if not created and (former is None or former.example_id != example.example_id):
+        issues.append(_replaced(example))
+    known = await proof_from_before(tx, after)
+    if known is not None:
+        issues.append(_already_proven(run_id, example, known))
     return Promoted(example, created, after, issues)
 
 
@@ -256,3 +266,19 @@ def _is_miss(feedback: Feedback) -> bool:
 def _no_ground_truth() -> Issue:
     message = "The example expects nothing: attach the corrected output to the feedback and promote the run again."
     return Issue("expected", message, NO_GROUND_TRUTH, "warning")
+
+
+def _replaced(example: datasets.ExampleVersion) -> Issue:
+    message = (
+        f"There was an example {example.name!r} already: it holds the input and expectation of this run now."
+        " What it was before is in the dataset's revisions."
+    )
+    return Issue("name", message, EXAMPLE_REPLACED, "warning")
+
+
+def _already_proven(run_id: str, example: datasets.ExampleVersion, known: proof.Trial) -> Issue:
+    message = (
+        f"Version {known.version} has passed {example.name!r} as it is, in experiment {known.experiment_id}:"
+        f" `assay runs feedback resolve {run_id}` resolves the miss by that proof."
+    )
+    return Issue("status", message, ALREADY_PROVEN, "warning")

@@ -38,7 +38,10 @@ MISSES = frozenset({"fail", "partial"})
 
 REPEATS = 1
 REPEATS_WITH_MODEL = 3
-"""How often an example has to pass, each time: a model that guesses right half the time passes three with 12.5 %."""
+"""How often an example has to pass, each time, where nobody has said otherwise (`required_repeats`).
+
+A model that guesses right half the time passes three with 12.5 %.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,8 @@ class Trial:
     score: float | None
     scores: Mapping[str, JsonValue]
     graded_hash: str
+    evaluator_set_id: str | None
+    evaluator_hash: str | None
     ended_at: datetime
 
 
@@ -208,7 +213,10 @@ def proven(feedback: Feedback, trial: Trial) -> Feedback:
         "score": trial.score,
         "scores": dict(trial.scores),
         "gradedHash": trial.graded_hash,
+        "evaluatorSetId": trial.evaluator_set_id,
+        "evaluatorHash": trial.evaluator_hash,
         "repeats": trial.repeats,
+        "requiredRepeats": trial.needed,
         "at": iso(trial.ended_at),
     }
     return replace(feedback, status="resolved", evidence=evidence, regressed=None)
@@ -296,7 +304,7 @@ def _of_outcome(case: Case, trial: Trial) -> Iterable[tuple[str, str]]:
     if trial.repeats < trial.needed:
         yield (
             "too_few_repeats",
-            f"it ran the example {trial.repeats} times; where a model answers it takes {trial.needed}.",
+            f"it ran the example {trial.repeats} times; here it takes {trial.needed}.",
         )
 
 

@@ -16,6 +16,7 @@ from assay.reviews.errors import ReasonRequiredError, ResolutionUnprovenError
 from assay.reviews.model import Feedback, Resolution
 from assay.reviews.reach import check_settling
 from assay.reviews.record import hold, record
+from assay.reviews.required_repeats import RequiredRepeats, required_repeats
 
 MOST_ISSUES = 20
 
@@ -79,6 +80,14 @@ async def resolution_of(tx: db.Transaction, feedback: Feedback) -> Resolution:
     return Resolution(is_proven, live, feedback.evidence, feedback.override_reason, feedback.regressed)
 
 
+async def proof_from_before(tx: db.Transaction, feedback: Feedback) -> proof.Trial | None:
+    """Return the trial that would prove an open miss fixed if somebody asked now; None: there is none."""
+    if feedback.status != "open" or feedback.promoted_example_id is None:
+        return None
+    found = await _proof(tx, feedback)
+    return found if isinstance(found, proof.Trial) else None
+
+
 async def tell_overridden(tx: db.Transaction, feedback: Feedback) -> None:
     """Emit `resolution.overridden`."""
     await _tell(tx, "resolution.overridden", feedback, {"reason": feedback.override_reason})
@@ -128,7 +137,9 @@ async def _trials(tx: db.Transaction, feedback: Feedback, experiment_id: str | N
     assert feedback.promoted_example_id is not None
     organization_id = feedback.organization_id
     found = await resolution_store.results(tx, organization_id, feedback.promoted_example_id, experiment_id)
-    needed = {one: await _needed(tx, organization_id, one) for one in {result.version.id for result in found}}
+    required = await required_repeats(tx, organization_id, feedback.automation_id)
+    versions = {result.version.id for result in found}
+    needed = {one: await _needed(tx, organization_id, one, required) for one in versions}
     return [
         proof.Trial(
             one.experiment_id,
@@ -141,19 +152,21 @@ async def _trials(tx: db.Transaction, feedback: Feedback, experiment_id: str | N
             one.score,
             cast("Mapping[str, JsonValue]", one.scores),
             one.graded_hash,
+            one.evaluator_set_id,
+            one.evaluator_hash,
             one.completed_at,
         )
         for one in found
     ]
 
 
-async def _needed(tx: db.Transaction, organization_id: str, version_id: str) -> int:
+async def _needed(tx: db.Transaction, organization_id: str, version_id: str, required: RequiredRepeats) -> int:
     try:
         definition = await automations.definition_of(tx, organization_id, version_id)
     except (automations.StoredVersionError, automations.VersionNotFoundError):
-        return proof.REPEATS_WITH_MODEL
+        return max(required.repeats, required.with_model)
     asks = await automations.asks_a_model(tx, organization_id, definition)
-    return proof.REPEATS_WITH_MODEL if asks else proof.REPEATS
+    return required.with_model if asks else required.repeats
 
 
 async def _version_named(tx: db.Transaction, feedback: Feedback, evidence: JsonValue) -> proof.VersionPlace | None:

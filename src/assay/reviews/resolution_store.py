@@ -21,7 +21,8 @@ ORDER BY f.run_id
 
 _RESULTS = """
 SELECT r.experiment_id, r.version_id, r.verdict, r.passes, r.score, r.scores, r.graded_hash, r.completed_at, e.repeats,
-       e.cancel_requested_at IS NOT NULL AS cancelled, v.label, v.precedence, v.created_at AS pushed_at
+       e.evaluator_set_id, r.evaluator_hash, e.cancel_requested_at IS NOT NULL AS cancelled, v.label, v.precedence,
+       v.created_at AS pushed_at
 FROM example_results r
 JOIN experiments e ON e.id = r.experiment_id AND e.status = 'completed'
 JOIN automation_versions v ON v.id = r.version_id
@@ -52,6 +53,19 @@ SELECT EXISTS (SELECT FROM feedback_history
                WHERE organization_id = $1 AND run_id = $2 AND changes->'rating'->>'after' IN ('fail', 'partial'))
 """
 
+_REQUIRED_REPEATS = """
+SELECT repeats, repeats_with_model AS with_model, updated_by, updated_at FROM resolution_policies
+WHERE organization_id = $1 AND automation_id = $2
+"""
+
+_SAVE_REQUIRED_REPEATS = """
+INSERT INTO resolution_policies (organization_id, automation_id, repeats, repeats_with_model, updated_by)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (automation_id) DO UPDATE SET repeats = excluded.repeats, updated_at = clock_timestamp(),
+    repeats_with_model = excluded.repeats_with_model, updated_by = excluded.updated_by
+WHERE resolution_policies.organization_id = $1
+"""
+
 _SETTLED_BY = """
 SELECT f.run_id, r.example_id, r.example_name, f.status = 'open' AS is_back
 FROM example_results r
@@ -76,6 +90,8 @@ class Result:
     score: float | None
     scores: Mapping[str, object]
     graded_hash: str
+    evaluator_set_id: str | None
+    evaluator_hash: str | None
     completed_at: datetime
 
 
@@ -111,6 +127,8 @@ async def results(
             row["score"],
             jsontext.load(row["scores"]) or {},
             row["graded_hash"],
+            row["evaluator_set_id"],
+            row["evaluator_hash"],
             row["completed_at"],
         )
         for row in rows
@@ -141,3 +159,15 @@ async def current_version(tx: db.Transaction, organization_id: str, automation_i
 async def was_a_miss(tx: db.Transaction, organization_id: str, run_id: str) -> bool:
     """Whether anybody ever called a run wrong."""
     return bool(await tx.fetch_value(_WAS_A_MISS, organization_id, run_id))
+
+
+async def required_repeats(tx: db.Transaction, organization_id: str, automation_id: str) -> db.Row | None:
+    """Return what somebody set: repeats, with_model, updated_by, updated_at; None: nobody did."""
+    return await tx.fetch_one(_REQUIRED_REPEATS, organization_id, automation_id)
+
+
+async def save_required_repeats(
+    tx: db.Transaction, organization_id: str, automation_id: str, repeats: int, with_model: int, user_id: str
+) -> None:
+    """Write how often an example has to pass."""
+    await tx.execute(_SAVE_REQUIRED_REPEATS, organization_id, automation_id, repeats, with_model, user_id)
