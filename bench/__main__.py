@@ -16,8 +16,9 @@ import uvloop
 
 from assay import clock
 from assay.db import embedded
-from bench import experiments, listing, running, stepping
+from bench import experiments, listing, pages, running, stepping
 from bench.report import Measure, show, write_markdown
+from bench.seeding import past
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Size:
     examples: int
     many_examples: int
     experiments: int
+    rows: int
     with_peers: bool
 
 
@@ -50,6 +52,7 @@ FULL = Size(
     examples=1000,
     many_examples=20_000,
     experiments=3,
+    rows=5000,
     with_peers=True,
 )
 QUICK = Size(
@@ -64,6 +67,7 @@ QUICK = Size(
     examples=20,
     many_examples=40,
     experiments=1,
+    rows=40,
     with_peers=False,
 )
 
@@ -71,15 +75,15 @@ QUICK = Size(
 def main(
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Only show that it works: the figures mean little.")] = False,
-    past: Annotated[int | None, typer.Option(help="How many runs the lists are measured on.")] = None,
+    past: Annotated[int | None, typer.Option(help="How many runs lists and pages are measured on.")] = None,
     runs: Annotated[int | None, typer.Option(help="How many runs each number of workers is measured with.")] = None,
     cache: Annotated[Path, typer.Option(help="Where the past is kept between calls.")] = Path("build/bench"),
     markdown: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
     only: Annotated[
-        str | None, typer.Option(help="Measure only `running`, `stepping`, `experiments` or `listing`.")
+        str | None, typer.Option(help="Measure only `running`, `stepping`, `experiments`, `listing` or `pages`.")
     ] = None,
 ) -> None:
-    """Measure start-up, memory, latency, throughput and lists, each with the machine's floor beside it."""
+    """Measure start-up, memory, latency, throughput, lists and pages, each with the machine's floor beside it."""
     chosen = QUICK if quick else FULL
     size = replace(chosen, runs=runs or chosen.runs, past=past or chosen.past)
     measures = uvloop.run(_measure(size, cache, only))
@@ -106,7 +110,11 @@ async def _measure(size: Size, cache: Path, only: str | None) -> list[Measure]:
                 with_peers=size.with_peers,
             )
     if only in {None, "listing"}:
-        found += await listing.measure(cache, count=size.past, rounds=size.rounds, every=size.every)
+        history = await past(cache, size.past)
+        found += await listing.measure(history, count=size.past, rounds=size.rounds, every=size.every)
+    if only in {None, "pages"}:
+        history = await past(cache, size.past)
+        found += await pages.measure(history, count=size.past, rounds=size.rounds, few=size.rows // 5, many=size.rows)
     return found
 
 

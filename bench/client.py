@@ -3,26 +3,37 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
+
+from assay.dashboard.visitors import COOKIE
 
 
 class Connection:
     """One kept-alive connection. Answers must carry a length, as assay's do."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, key: str) -> None:
-        """Use `Connection.open`."""
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str) -> None:
+        """Use `Connection.open` or `Connection.browse`."""
         self._reader = reader
         self._writer = writer
-        self._head = f"Host: bench\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+        self._head = f"Host: bench\r\nContent-Type: application/json\r\n{head}\r\n"
+
+    @classmethod
+    def open(cls, port: int, key: str) -> AbstractAsyncContextManager[Self]:
+        """Connect as an application that has a key, and close at the end."""
+        return cls._connect(port, f"Authorization: Bearer {key}")
+
+    @classmethod
+    def browse(cls, port: int, session: str) -> AbstractAsyncContextManager[Self]:
+        """Connect as a browser that is signed in and takes packed answers, and close at the end."""
+        return cls._connect(port, f"Cookie: {COOKIE}={session}\r\nAccept-Encoding: gzip")
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, port: int, key: str) -> AsyncGenerator[Self]:
-        """Connect, and close at the end."""
+    async def _connect(cls, port: int, head: str) -> AsyncGenerator[Self]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
-            yield cls(reader, writer, key)
+            yield cls(reader, writer, head)
         finally:
             writer.close()
 

@@ -65,7 +65,7 @@ async def _assay(data_dir: Path, few: int, many: int, rounds: int) -> list[Measu
         headers = {"Authorization": f"Bearer {await make_key(data_dir)}"}
         url = f"http://127.0.0.1:{server.port}/api/v1"
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=600, trust_env=False) as http:
-            paths = {count: await _prepare(http, count) for count in (few, many)}
+            paths = {count: await prepare(http, count) for count in (few, many)}
             await _run(http, paths[few], few, data_dir)  # fills caches
             for count, times in ((few, rounds), (many, 1)):
                 peaks[count] = {}
@@ -92,7 +92,7 @@ def _peaks(processes: Mapping[str, psutil.Process]) -> dict[str, float]:
     return {name: peak_memory(process) for name, process in processes.items()}
 
 
-async def _prepare(http: httpx.AsyncClient, count: int) -> str:
+async def prepare(http: httpx.AsyncClient, count: int) -> str:
     """Push a workflow with its evaluators and its dataset; return the path of its experiments."""
     pushed = await http.post("/automations", json={"yaml": WORKFLOW.format(count=count)})
     path = f"/automations/{pushed.raise_for_status().json()['automation']['id']}"

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations, product
-from pathlib import Path
 from urllib.parse import urlencode
 
 from bench.client import Connection
 from bench.processes import serving
 from bench.report import Measure, percentile
-from bench.seeding import automation, past, person, run
+from bench.seeding import Past, automation, person, run
 
 EXACT_MS = 20
 FREE_MS = 150
@@ -41,12 +40,8 @@ class Asked:
     p95: float
 
 
-async def measure(cache: Path, *, count: int, rounds: int, every: int) -> list[Measure]:
-    """Measure on a past of `count` runs, made on the first call and kept in `cache`.
-
-    Of far pages and pairs of filters, one in `every` is asked.
-    """
-    history = await past(cache, count)
+async def measure(history: Past, *, count: int, rounds: int, every: int) -> list[Measure]:
+    """Measure on a past of `count` runs. Of far pages and pairs of filters, one in `every` is asked."""
     alone = exact_filters(history.until, count)
     sources: list[Query] = [{"source": automation(number)} for number in AUTOMATIONS.values()]
     parts: list[Query] = [
