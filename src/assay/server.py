@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from assay import access, db, documents, engine, files, providers
+from assay import access, db, documents, engine, experiments, files, providers
 from assay.settings import Settings
 
 
@@ -17,3 +17,4 @@ class Server:
     limiter: access.RateLimiter
     models: providers.Models
     parser: documents.Parser
+    grader: experiments.Grader

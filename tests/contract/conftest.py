@@ -68,6 +68,8 @@ def world(http: httpx.Client) -> Mapping[str, Any]:
     member = http.post("/members", json={"email": "someone@example.org"}).json()
     imported = {"file": ("dataset.zip", packed(EXAMPLE))}
     assert http.post("/automations/workflows.echo/dataset/import", files=imported).json()["created"] == 1
+    judging = {"yaml": "evaluators: [{name: same, type: exact-diff, config: {rules: {note: {ignore: true}}}}]"}
+    assert http.put("/automations/workflows.echo/evaluators", json=judging).status_code == 200
     followed = http.post("/automations/workflows.echo/experiments/stream").text
     experiment = json.loads(followed.splitlines()[-1])["experiment"]
     assert http.post("/review-queue", json={"runIds": [run["id"]]}).json()["added"] == 1
@@ -81,6 +83,7 @@ def world(http: httpx.Client) -> Mapping[str, Any]:
         "example_version_id": http.get("/automations/workflows.echo/examples/first/versions").json()["data"][0]["id"],
         "baseline_id": experiment["id"],
         "experiment_id": experiment["id"],
+        "evaluator_set_id": http.get("/automations/workflows.echo/evaluators/history").json()["data"][0]["id"],
         "path": PATH,
         "item_id": item["id"],
         "file_id": file["id"],

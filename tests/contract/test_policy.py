@@ -186,6 +186,8 @@ def _ask(client: httpx.Client, method: str, path: str) -> httpx.Response:
         "/triggers": {"api": False},
         "/limits": {"retentionDays": 1},
         "/evaluators": {"yaml": "evaluators: []"},
+        "/evaluators/validate": {"yaml": "evaluators: []"},
+        "/evaluators/try": {"example": "first"},
         "/gate": {"minExamples": 1},
         "/sampling": {"rate": 0.5},
         "/alerts": {"metric": "drift"},

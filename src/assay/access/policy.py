@@ -33,6 +33,11 @@ POLICY: Mapping[tuple[str, str], Needed] = {
     ("PATCH", "/automations/{automation_id}/limits"): "automations:write",
     ("GET", "/automations/{automation_id}/evaluators"): "automations:read",
     ("PUT", "/automations/{automation_id}/evaluators"): "datasets:write",
+    # Trying asks models, which costs money.
+    ("POST", "/automations/{automation_id}/evaluators/try"): "datasets:write",
+    ("POST", "/automations/{automation_id}/evaluators/validate"): "automations:read",
+    ("GET", "/automations/{automation_id}/evaluators/history"): "automations:read",
+    ("GET", "/automations/{automation_id}/evaluators/history/{evaluator_set_id}"): "automations:read",
     ("GET", "/evaluators/types"): "automations:read",
     ("GET", "/automations/{automation_id}/dataset/export"): "automations:read",
     ("POST", "/automations/{automation_id}/dataset/import"): "datasets:write",

@@ -13,6 +13,7 @@ from assay.cli.failure import ExitCode
 from assay.cli.options import AsJson, BaseUrl, Interval, MaxWait, RunId, Yes
 from assay.cli.output import Value
 from assay.cli.run_filters import Filters, takes_run_filters
+from assay.cli.score_rows import score_row
 from assay.cli.trace import read_trace, render
 from assay.cli.values import EVERYTHING, Limits
 from assay.cli.waiting import tell_end, until_finished
@@ -118,7 +119,7 @@ def scores(run_id: RunId, *, base_url: BaseUrl = None, as_json: AsJson = False) 
         output.print_json(found)
         return
     output.print_rows(
-        ("evaluator", "type", "score", "passed", "label", "weight", "error"), [_score_row(one) for one in found]
+        ("evaluator", "type", "score", "passed", "label", "weight", "error"), [score_row(one) for one in found]
     )
     if not found:
         output.say("Nothing judged this run.")
@@ -226,19 +227,6 @@ def _row(run: Json) -> Sequence[Value]:
         output.moment_cell(run["timing"]["createdAt"]),
         output.duration_cell(run["timing"]["durationMs"]),
         run["error"],
-    )
-
-
-def _score_row(score: Json) -> Sequence[Value]:
-    shown = None if score["score"] is None else f"{score['score']:.3f}"
-    return (
-        score["evaluatorName"],
-        score["evaluatorType"],
-        output.Cell(score["score"], shown),
-        score["passed"],
-        score["label"],
-        score["weight"],
-        score["error"],
     )
 
 

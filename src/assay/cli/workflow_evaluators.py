@@ -7,15 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from assay.cli import formats, output
+from assay.cli.automations import Offset, PageSize
 from assay.cli.connection import automation_ref, connect
-from assay.cli.failure import Failure
+from assay.cli.failure import ExitCode, Failure
 from assay.cli.issues import issue_line, read_text
-from assay.cli.options import AsJson, AutomationName, BaseUrl
+from assay.cli.options import AsJson, AutomationName, BaseUrl, ExampleName
+from assay.cli.score_rows import score_row
 from assay_client import ApiError
 
 DEFAULT_FILE = Path("evaluators.yaml")
 
-app = typer.Typer(help="Say who judges runs: pull, push, validate.")
+app = typer.Typer(help="Say who judges runs: pull, push, validate, try, history.")
 
 EvaluatorsFile = Annotated[
     Path, typer.Option("--file", "-f", metavar="FILE", help="The evaluators.", exists=True, dir_okay=False)
@@ -58,6 +60,10 @@ def push(
     automation: AutomationName,
     *,
     file: EvaluatorsFile = DEFAULT_FILE,
+    replacing: Annotated[
+        int | None,
+        typer.Option("--replacing", min=0, metavar="NUMBER", help="Only if these are in force still; 0: if none are."),
+    ] = None,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,7 +71,7 @@ def push(
     text = read_text(file)
     with connect(base_url) as client:
         try:
-            found = client.evaluators.replace(automation_ref(automation), text)
+            found = client.evaluators.replace(automation_ref(automation), text, replacing=replacing)
         except ApiError as error:
             if not any(issue.get("line") for issue in error.issues):
                 raise
@@ -84,12 +90,16 @@ def pull(
     automation: AutomationName,
     *,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write them there.")] = None,
+    past: Annotated[
+        str | None, typer.Option("--past", metavar="ID", help="Earlier ones: an id (evs_…) that `history` lists.")
+    ] = None,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the evaluators in force, exactly as they were pushed."""
+    """Print the evaluators in force, or earlier ones, exactly as they were pushed."""
     with connect(base_url) as client:
-        found = client.evaluators.get(automation_ref(automation))
+        name = automation_ref(automation)
+        found = client.evaluators.get(name) if past is None else client.evaluators.past(name, past)
     if found["number"] is None:
         output.say("There are no evaluators yet.")
     if out is not None:
@@ -98,3 +108,57 @@ def pull(
         output.print_json(found)
     else:
         output.print_text(found["yaml"])
+
+
+@app.command("history")
+def history(
+    automation: AutomationName,
+    *,
+    limit: PageSize = 50,
+    offset: Offset = 0,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List all evaluators that were ever in force, newest first; `pull --past` prints some."""
+    with connect(base_url) as client:
+        page = client.evaluators.history(automation_ref(automation), limit=limit, offset=offset)
+    if as_json:
+        output.print_json(page)
+        return
+    rows = [
+        (one["id"], one["number"], output.moment_cell(one["createdAt"]), one["createdBy"], one["contentHash"][:12])
+        for one in page["data"]
+    ]
+    output.print_rows(("id", "number", "since", "who", "content"), rows)
+    output.say_left(page["total"] - offset - len(rows))
+
+
+@app.command("try")
+def try_out(
+    automation: AutomationName,
+    example: ExampleName,
+    *,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", "-f", metavar="FILE", help="Evaluators; else those in force.", exists=True, dir_okay=False
+        ),
+    ] = None,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let evaluators judge an example's latest run, and keep nothing of it.
+
+    Exits with 1 if the run does not pass, with 3 if that cannot be told.
+    """
+    text = None if file is None else read_text(file)
+    with connect(base_url) as client:
+        found = client.evaluators.try_out(automation_ref(automation), example, text)
+    if as_json:
+        output.print_json(found)
+    else:
+        titles = ("evaluator", "type", "score", "passed", "label", "weight", "error")
+        output.print_rows(titles, [score_row(one) for one in found["results"]])
+        output.say(f"{found['outcome']}: {found['reason'] or found['runId']}")
+    codes = {True: ExitCode.OK, False: ExitCode.FAILED, None: ExitCode.CANNOT_TELL}
+    raise typer.Exit(codes[found["passed"]])

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from assay import access, automations, datasets, evaluators, experiments, sandbox
+from assay import access, automations, datasets, evaluators, experiments
 from assay.dashboard.automation_frame import AutomationPage, heading_of, title_of
 from assay.dashboard.error_page import status_of
 from assay.dashboard.evaluator_form import EvaluatorForm, TypeChoice, form_of, read_form, type_choices
 from assay.dashboard.rendering import render
 from assay.dashboard.visitors import Here, SignedIn, Visitor
-from assay.errors import AssayError, ConflictError, InvalidValueError
+from assay.errors import AssayError, ConflictError
 from assay.server import Server
 
 router = APIRouter()
@@ -26,27 +26,11 @@ MOST_EXAMPLES = 200
 View = Literal["form", "yaml"]
 
 
-class ReplacedMeanwhileError(ConflictError):
-    """Somebody else changed the evaluators since this page was opened; nothing was saved."""
-
-    code = "evaluators_replaced"
-    hint = "Open the page anew in another tab and bring both together; what you wrote still stands here."
-
-
 class CommentsLostError(ConflictError):
     """The text in force has comments, which the form cannot keep."""
 
     code = "comments_lost"
     hint = "Save from the YAML view to keep them, or tick that they may go."
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What evaluators said of an example's latest run."""
-
-    example: str
-    run_id: str
-    judgement: evaluators.Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +44,7 @@ class _State:
     changed: bool = False
     past: evaluators.StoredSet | None = None
     problem: AssayError | None = None
-    trial: Trial | None = None
+    trial: experiments.Trial | None = None
     tried: str = ""
 
 
@@ -86,7 +70,7 @@ class EvaluatorsPage(AutomationPage):
     past: evaluators.StoredSet | None
     comments: bool
     problem: AssayError | None
-    trial: Trial | None
+    trial: experiments.Trial | None
     tried: str
     examples: Sequence[str]
     history: Sequence[evaluators.PastSet]
@@ -104,8 +88,9 @@ async def evaluators_page(
         automation = await automations.get(tx, visitor.caller.organization_id, slug)
         stored = await evaluators.current(tx, visitor.caller.organization_id, automation.id)
         if past:
-            older = await evaluators.by_id(tx, visitor.caller.organization_id, past.replace("\x00", ""))
-    if older is not None and older.automation_id == automation.id:
+            set_id = past.replace("\x00", "")
+            older = await evaluators.past_set(tx, visitor.caller.organization_id, automation.id, set_id)
+    if older is not None:
         return await _show(request, visitor, server, slug, _State("yaml", older.source, past=older, changed=True))
     text = stored.source if stored else ""
     state = _State("yaml", text, saved=saved == "yes")
@@ -187,14 +172,14 @@ async def _save(visitor: Visitor, server: Server, slug: str, state: _State, fiel
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, visitor.caller.organization_id, slug)
         before = await evaluators.current(tx, visitor.caller.organization_id, automation.id)
-        if str(before.number if before else 0) != _text(fields, "number"):
-            raise ReplacedMeanwhileError
         if state.form is not None and before is not None:
             if evaluators.draft_of(evaluators.set_of(before)) == state.form.draft():
                 source = before.source
             elif evaluators.has_comments(before.source) and not _text(fields, "comments"):
                 raise CommentsLostError
-        await evaluators.replace(tx, visitor.caller, automation.id, source)
+        number = _text(fields, "number")
+        replacing = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else -1
+        await evaluators.replace(tx, visitor.caller, automation.id, source, replacing=replacing)
     view = "" if state.view == "form" else "&view=yaml"
     return RedirectResponse(f"/automations/{slug}/evaluators?saved=yes{view}", 303)
 
@@ -204,17 +189,8 @@ async def _tried(visitor: Visitor, server: Server, slug: str, state: _State) -> 
     organization_id = visitor.caller.organization_id
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, organization_id, slug)
-        example = await datasets.get_example(tx, organization_id, automation.id, state.tried)
-    if example.latest_run_id is None:
-        message = f"The example {example.name} never ran; run it first."
-        raise InvalidValueError(message, field="example")
-    scripts = sandbox.Sandbox()
-    try:
-        grader = experiments.Grader(server.database, server.blobs, server.parser, scripts, server.models)
-        judgement = await grader.try_out(organization_id, example.latest_run_id, found)
-    finally:
-        await scripts.close()
-    return replace(state, trial=Trial(example.name, example.latest_run_id, judgement))
+    trial = await experiments.try_evaluators(server.grader, organization_id, automation.id, state.tried, found)
+    return replace(state, trial=trial)
 
 
 async def _rearranged(visitor: Visitor, server: Server, slug: str, form: EvaluatorForm, action: str) -> EvaluatorForm:
@@ -232,7 +208,7 @@ async def _show(request: Request, visitor: Visitor, server: Server, slug: str, s
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, organization_id, slug)
         stored = await evaluators.current(tx, organization_id, automation.id)
-        history = await evaluators.past_sets(tx, organization_id, automation.id, limit=MOST_SETS)
+        history, _ = await evaluators.past_sets(tx, organization_id, automation.id, limit=MOST_SETS)
         rows, _ = await datasets.list_rows(tx, organization_id, automation.id, limit=MOST_EXAMPLES)
         members = await access.list_members(tx, organization_id)
     problem = state.problem

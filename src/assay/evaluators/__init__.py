@@ -3,7 +3,12 @@
 from assay.evaluators.base import Evaluator, EvaluatorError, Grade, GradedFile, GradingContext, Subject
 from assay.evaluators.catalogue import catalogue
 from assay.evaluators.description import Description, describe
-from assay.evaluators.errors import InvalidEvaluatorsError, StoredEvaluatorsError
+from assay.evaluators.errors import (
+    EvaluatorsNotFoundError,
+    EvaluatorsReplacedError,
+    InvalidEvaluatorsError,
+    StoredEvaluatorsError,
+)
 from assay.evaluators.grading import aggregate, grade_all, judge
 from assay.evaluators.json_difference import Difference
 from assay.evaluators.model import (
@@ -18,10 +23,10 @@ from assay.evaluators.model import (
     Verdict,
 )
 from assay.evaluators.parsing import parse
-from assay.evaluators.reading import set_of
+from assay.evaluators.reading import past_set, past_sets, set_of
 from assay.evaluators.replacing import replace
 from assay.evaluators.side_by_side import side_by_side
-from assay.evaluators.store import by_id, current, past_sets
+from assay.evaluators.store import by_id, current
 from assay.evaluators.writing import Draft, DraftEntry, draft_of, has_comments, written
 
 __all__ = [
@@ -34,6 +39,8 @@ __all__ = [
     "Evaluator",
     "EvaluatorError",
     "EvaluatorSet",
+    "EvaluatorsNotFoundError",
+    "EvaluatorsReplacedError",
     "Grade",
     "GradedFile",
     "GradingContext",
@@ -56,6 +63,7 @@ __all__ = [
     "has_comments",
     "judge",
     "parse",
+    "past_set",
     "past_sets",
     "replace",
     "set_of",

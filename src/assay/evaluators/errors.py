@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from assay.errors import ConflictError, InvalidValueError, Issue
+from assay.errors import ConflictError, InvalidValueError, Issue, NotFoundError
 
 
 class InvalidEvaluatorsError(InvalidValueError):
@@ -13,6 +13,17 @@ class InvalidEvaluatorsError(InvalidValueError):
     def __init__(self, issues: Sequence[Issue]) -> None:
         """Keep every issue; the message is the first one's."""
         super().__init__(issues[0].message, field=issues[0].field, hint=issues[0].hint, issues=issues)
+
+
+class EvaluatorsNotFoundError(NotFoundError):
+    """These evaluators were never in force here."""
+
+
+class EvaluatorsReplacedError(ConflictError):
+    """Somebody else changed the evaluators meanwhile; nothing was saved."""
+
+    code = "evaluators_replaced"
+    hint = "Read them anew, and bring both together."
 
 
 class StoredEvaluatorsError(ConflictError):

@@ -18,7 +18,7 @@ BY_ID = f"SELECT {_STORED} FROM evaluator_sets WHERE organization_id = $1 AND id
 
 PAST = """
 SELECT id, number, content_hash, created_by, created_at FROM evaluator_sets
-WHERE organization_id = $1 AND automation_id = $2 ORDER BY number DESC LIMIT $3
+WHERE organization_id = $1 AND automation_id = $2 ORDER BY number DESC LIMIT $3 OFFSET $4
 """
 
 INSERT = f"""
@@ -39,9 +39,11 @@ async def by_id(tx: db.Transaction, organization_id: str, set_id: str) -> Stored
     return None if row is None else _stored(row)
 
 
-async def past_sets(tx: db.Transaction, organization_id: str, automation_id: str, *, limit: int) -> list[PastSet]:
-    """Return the texts that were ever in force, newest first, without the texts; `by_id` reads one."""
-    return [PastSet(**dict(row)) for row in await tx.fetch(PAST, organization_id, automation_id, limit)]
+async def past_sets(
+    tx: db.Transaction, organization_id: str, automation_id: str, limit: int, offset: int
+) -> list[PastSet]:
+    """Return one page of the texts that were ever in force, newest first, without the texts."""
+    return [PastSet(**dict(row)) for row in await tx.fetch(PAST, organization_id, automation_id, limit, offset)]
 
 
 async def lock(tx: db.Transaction, organization_id: str, automation_id: str) -> None:

@@ -8,6 +8,7 @@ from assay.experiments.coverage import Coverage, ExampleGroup, coverage
 from assay.experiments.errors import (
     DifferentAutomationsError,
     EmptyDatasetError,
+    ExampleNeverRanError,
     ExperimentNotFinishedError,
     ExperimentNotFoundError,
     InvalidPlanError,
@@ -37,6 +38,7 @@ from assay.experiments.planning import Started, create, run_example
 from assay.experiments.reading import get, list_experiments, runs_in_portions, scores_of_run
 from assay.experiments.reporting import Case, comparison_markdown, gate_markdown, junit_xml, mismatch_words
 from assay.experiments.result_store import GatedVersion
+from assay.experiments.trials import Trial, try_evaluators
 
 __all__ = [
     "DEFAULT_ORDER",
@@ -51,6 +53,7 @@ __all__ = [
     "Examined",
     "ExampleEnded",
     "ExampleGroup",
+    "ExampleNeverRanError",
     "Experiment",
     "ExperimentEnded",
     "ExperimentNotFinishedError",
@@ -74,6 +77,7 @@ __all__ = [
     "Score",
     "Started",
     "StoredPolicy",
+    "Trial",
     "advance",
     "cancel",
     "compare_experiments",
@@ -104,4 +108,5 @@ __all__ = [
     "runs_of_example",
     "scores_of_run",
     "set_policy",
+    "try_evaluators",
 ]

@@ -7,6 +7,13 @@ class ExperimentNotFoundError(NotFoundError):
     """There is no such experiment."""
 
 
+class ExampleNeverRanError(ConflictError):
+    """This example never ran, so there is nothing to judge."""
+
+    code = "example_never_ran"
+    hint = "Run it first: assay examples run, or POST …/examples/{example}/run."
+
+
 class EmptyDatasetError(ConflictError):
     """The dataset has no examples."""
 
