@@ -1,6 +1,5 @@
 """`assay runs feedback`: what people say of a run."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,8 @@ import typer
 from assay.cli import corrections, output
 from assay.cli.answers import Json, items, part
 from assay.cli.connection import connect
+from assay.cli.issues import read_text
+from assay.cli.json_text import parsed
 from assay.cli.options import AsJson, BaseUrl, RunId, Yes
 
 RATINGS = ("pass", "fail", "partial")
@@ -64,7 +65,7 @@ def update(  # noqa: PLR0913 (one parameter a field)
     _put(values, "body", _text("--message", message, message_file), clear=clear_message)
     expected = _text("--expected-json", expected_json, expected_json_file)
     if expected is not None:
-        values["expected"] = _parsed("--expected-json", expected)
+        values["expected"] = parsed("--expected-json", expected)
     elif clear_expected_json:
         values["expected"] = None
     if correct is not None:
@@ -169,11 +170,4 @@ def _one_of(option: str, value: str | None, allowed: Sequence[str]) -> str | Non
 def _text(option: str, text: str | None, file: Path | None) -> str | None:
     if text is not None and file is not None:
         raise typer.BadParameter(f"{option} and {option}-file exclude each other.")
-    return text if file is None else file.read_text(encoding="utf-8")
-
-
-def _parsed(option: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{option} is no JSON: {error}") from error
+    return text if file is None else read_text(file)

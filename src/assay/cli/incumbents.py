@@ -1,6 +1,5 @@
 """`assay runs incumbent`: what the process before made of the same inputs."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -11,6 +10,8 @@ from assay.cli import output
 from assay.cli.answers import Json, items, part
 from assay.cli.connection import automation_ref, connect
 from assay.cli.failure import ExitCode
+from assay.cli.issues import read_text
+from assay.cli.json_text import parsed
 from assay.cli.options import AsJson, AutomationName, BaseUrl, RunId
 from assay.cli.output import Value
 
@@ -29,7 +30,7 @@ def import_outputs(
 
     Each is {"runId": …, "output": …}, or {"match": {"key": …, "value": …}, "output": …} by the run's metadata.
     """
-    outputs = _outputs(sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8"))
+    outputs = _outputs(sys.stdin.read() if str(file) == "-" else read_text(file))
     with connect(base_url) as client:
         done = client.incumbents.import_outputs(automation_ref(automation), outputs)
     if as_json:
@@ -128,12 +129,5 @@ def _share(count: int, total: int, rate: Json) -> Value:
 
 def _outputs(text: str) -> list[Any]:
     if text.lstrip().startswith("["):
-        return _parsed(text, "the file")
-    return [_parsed(line, f"line {number}") for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-
-
-def _parsed(text: str, where: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{where} is no JSON: {error}") from error
+        return parsed("the file", text)
+    return [parsed(f"line {number}", line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]

@@ -1,6 +1,5 @@
 """`assay review`: going through what waits for a verdict, one run after the other."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from assay.cli import corrections, formats, output, review_sheet
+from assay.cli import corrections, formats, json_text, output, review_sheet
 from assay.cli.answers import Json, items
 from assay.cli.connection import automation_ref, connect
 from assay.cli.failure import ExitCode, Failure
@@ -366,10 +365,7 @@ def _filter(option: str) -> tuple[str, str]:
 
 
 def _json_of(file: Path) -> Any:
-    try:
-        return json.loads(read_text(file))
-    except ValueError as error:
-        raise Failure(f"{file} is no JSON: {error}", exit_code=ExitCode.MISUSED) from error
+    return json_text.parsed(str(file), read_text(file))
 
 
 def _row(item: Json) -> Sequence[output.Value]:
