@@ -46,6 +46,21 @@ def run(http: httpx.Client, target: str = "workflows.echo", **body: Any) -> Any:
     return answer.json()
 
 
+def test_an_input_that_nobody_declared_is_said_at_once_and_kept_in_the_events(http: httpx.Client):
+    started = http.post("/runs", json={"target": "workflows.echo", "input": {"documnet": 1, "y": 2}})
+    held = run(http, input={"documnet": 1})
+    again = http.post(f"/runs/{held['id']}/rerun", params=WAIT).json()
+    assert [issue["field"] for issue in started.json()["issues"]] == ["input.documnet", "input.y"]
+    (issue,) = held["issues"]
+    assert (issue["code"], issue["severity"], issue["hint"]) == ("input_ignored", "warning", "It declares document.")
+    for run_id in (held["id"], again["id"]):
+        events = http.get(f"/runs/{run_id}/events").json()["events"]
+        assert [event["metadata"] for event in events if event["type"] == "run.input_ignored"] == [
+            {"inputs": ["documnet"]}
+        ]
+    assert "issues" not in run(http)
+
+
 def test_a_held_request_is_answered_before_its_client_gives_up(
     idle: Served, http: httpx.Client, gate: tuple[str, Gate]
 ):

@@ -208,6 +208,13 @@ class TestRun:
         assert finished.code == 3
         assert "assay runs watch exec_1" in finished.err
 
+    def test_warnings_of_the_server_go_to_stderr(self, assay: Assay, script: Script) -> None:
+        warning = {"field": "input.x", "message": "No input 'x'.", "code": "input_ignored", "severity": "warning"}
+        script.will_answer(Answer(201, {**ACCEPTED.body, "issues": [warning]}))
+        finished = assay("run workflows.x --input-json", '{"x": 1}')
+        assert (finished.code, finished.out) == (0, "exec_1\n")
+        assert "Warning: No input 'x'." in finished.err
+
 
 class TestLists:
     def test_on_a_pipe_rows_are_lines_with_tabs(self, assay: Assay, script: Script) -> None:

@@ -12,11 +12,11 @@ from assay import access, automations, datasets, files
 from assay.api import parameters
 from assay.api.bodies import BodyTooLargeError
 from assay.api.callers import Authorized, Here, Server
-from assay.api.errors import STATUS, JsonResponse, envelope
+from assay.api.errors import STATUS, JsonResponse, envelope, issue_body
 from assay.api.examples import example_guard
 from assay.api.multipart import Form, MalformedMultipartError, open_form
 from assay.clock import iso
-from assay.errors import InvalidValueError, Issue
+from assay.errors import InvalidValueError
 
 router = APIRouter(tags=["datasets"])
 
@@ -81,7 +81,7 @@ async def validate_archive(request: Request, automation_id: str, caller: Authori
         "expectedSet": found.expected_set,
         "files": found.files,
         "skipped": found.skipped,
-        "issues": [_issue(issue) for issue in found.issues],
+        "issues": [issue_body(issue) for issue in found.issues],
     }
     return JsonResponse(body)
 
@@ -163,12 +163,7 @@ def _imported(done: datasets.AppendResult | datasets.ReplaceResult) -> Mapping[s
     counts = {"mode": done.mode, "created": done.created, "expectedSet": done.expected_set}
     if isinstance(done, datasets.ReplaceResult):
         return {**counts, "deleted": done.deleted, "filesDeleted": done.files_deleted}
-    return {**counts, "skipped": done.skipped, "issues": [_issue(issue) for issue in done.issues]}
-
-
-def _issue(issue: Issue) -> Mapping[str, Any]:
-    body = {"field": issue.field, "message": issue.message, "code": issue.code, "severity": issue.severity}
-    return body if issue.hint is None else {**body, "hint": issue.hint}
+    return {**counts, "skipped": done.skipped, "issues": [issue_body(issue) for issue in done.issues]}
 
 
 def _revision(revision: datasets.Revision) -> Mapping[str, Any]:

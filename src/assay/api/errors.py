@@ -45,7 +45,7 @@ class JsonResponse(Response):
 
 def envelope(request: Request, issues: Sequence[Issue], hint: str | None = None) -> dict[str, Any]:
     """Build the body of every answer that is not a success."""
-    body: dict[str, Any] = {"issues": [_issue(issue) for issue in issues], "requestId": request.state.request_id}
+    body: dict[str, Any] = {"issues": [issue_body(issue) for issue in issues], "requestId": request.state.request_id}
     hint = hint or next((issue.hint for issue in issues if issue.hint), None)
     return body if hint is None else {**body, "hint": hint}
 
@@ -108,7 +108,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, unexpected)
 
 
-def _issue(issue: Issue) -> dict[str, Any]:
+def issue_body(issue: Issue) -> dict[str, Any]:
+    """Write one thing that is wrong, or a warning, as every answer has it."""
     body: dict[str, Any] = {
         "field": issue.field or "<root>",  # what strangers send may have no name
         "message": issue.message,

@@ -10,7 +10,7 @@ from assay import automations, reviews
 from assay.api import feedback
 from assay.api.bodies import checked, described, read_json
 from assay.api.callers import Authorized, Here
-from assay.api.errors import JsonResponse
+from assay.api.errors import JsonResponse, issue_body
 from assay.errors import InvalidValueError
 
 router = APIRouter(tags=["feedback"])
@@ -62,10 +62,7 @@ async def promote_run(request: Request, run_id: str, caller: Authorized, server:
         "created": promoted.created,
         "gradedHash": promoted.example.graded_hash,
         "status": promoted.feedback.status,
-        "issues": [
-            {"field": one.field, "message": one.message, "code": one.code, "severity": one.severity}
-            for one in promoted.issues
-        ],
+        "issues": [issue_body(one) for one in promoted.issues],
     }
     return JsonResponse(answer)
 

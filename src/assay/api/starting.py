@@ -1,7 +1,7 @@
 """`POST /runs` and reruns: from a request to a queued run, and the answer to who waits for it."""
 
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -14,7 +14,7 @@ from assay import access, jsontext, rollouts, runs
 from assay.api import parameters, run_bodies
 from assay.api.bodies import MalformedJsonError, checked, parse_json, read_json
 from assay.api.callers import Authorized, Here, Server
-from assay.api.errors import JsonResponse, envelope
+from assay.api.errors import JsonResponse, envelope, issue_body
 from assay.api.multipart import MalformedMultipartError, open_form
 from assay.errors import InvalidValueError, Issue
 
@@ -59,6 +59,8 @@ async def start_run(request: Request, caller: Authorized, server: Here) -> Respo
 
     200: it ended, the body is the run. 201: it was queued. 202: it did not end in time. With an
     `Idempotency-Key`, sending the same body again answers with the run's present state.
+
+    An input that the version does not declare is no error: `issues` then has a warning for it, `input_ignored`.
     """
     parameters.only(request, {"version", "wait_for_completion"})
     wait = parameters.number(request, "wait_for_completion", default=0, least=0, most=MAX_WAIT_SECONDS)
@@ -68,6 +70,7 @@ async def start_run(request: Request, caller: Authorized, server: Here) -> Respo
         key = _idempotency_key(request, asked, version)
         with server.waiting_room.place(run_id) as waiter:
             choice: rollouts.Choice | None = None
+            warnings: Sequence[Issue] = ()
             async with server.database.transaction() as tx:
                 wanted = _request(request, caller, asked, awaited=wait > 0)
                 # Before all else: what was started once is answered, whatever was switched off since.
@@ -75,12 +78,12 @@ async def start_run(request: Request, caller: Authorized, server: Here) -> Respo
                 if not earlier:
                     choice = await rollouts.which_version(tx, caller.organization_id, asked.body.target, version)
                     runs.check_trigger(choice.automation, wanted.trigger_type)
-                    await runs.start(tx, server.blobs, caller.organization_id, run_id, choice.chosen, wanted)
+                    warnings = await runs.start(tx, server.blobs, caller.organization_id, run_id, choice.chosen, wanted)
             if choice is not None:
                 if wait == 0:
-                    return JsonResponse(run_bodies.queued(run_id, choice), 201)
+                    return JsonResponse(_with_warnings(run_bodies.queued(run_id, choice), warnings), 201)
                 finished = await waiter.wait(_hold(server, wait))
-                return await answer(request, caller, server, run_id, waited=True, finished=finished)
+                return await answer(request, caller, server, run_id, waited=True, finished=finished, warnings=warnings)
     assert earlier, "either a run was started now, or it was before"
     return await _replay(request, caller, server, earlier, wait)
 
@@ -113,21 +116,32 @@ async def rerun(request: Request, run_id: str, caller: Authorized, server: Here)
 
 
 async def answer(
-    request: Request, caller: access.Caller, server: Server, run_id: str, *, waited: bool, finished: bool
+    request: Request,
+    caller: access.Caller,
+    server: Server,
+    run_id: str,
+    *,
+    waited: bool,
+    finished: bool,
+    warnings: Sequence[Issue] = (),
 ) -> Response:
-    """Answer a start with the run's present state."""
+    """Answer a start with the run's present state, and what was odd about the start."""
     async with server.database.single_statement() as tx:
         run = await runs.get(tx, caller.organization_id, run_id)
     if run is None:
         raise runs.RunNotFoundError
     if not (finished or run.summary.status.finished) or not waited:
-        return JsonResponse(run_bodies.accepted(run.summary), 202 if waited else 201)
+        return JsonResponse(_with_warnings(run_bodies.accepted(run.summary), warnings), 202 if waited else 201)
     status = run.failure.status_code if run.failure else None
     if status is None:
-        return JsonResponse(run_bodies.detail(run), 200)
+        return JsonResponse(_with_warnings(run_bodies.detail(run), warnings), 200)
     assert run.failure is not None
     issue = Issue(run.failure.step or "<root>", run.failure.message, run.failure.code)
-    return JsonResponse({**envelope(request, [issue]), "run": run_bodies.detail(run)}, status)
+    return JsonResponse({**envelope(request, [issue, *warnings]), "run": run_bodies.detail(run)}, status)
+
+
+def _with_warnings(body: dict[str, Any], warnings: Sequence[Issue]) -> dict[str, Any]:
+    return {**body, "issues": [issue_body(warning) for warning in warnings]} if warnings else body
 
 
 def trigger_type(request: Request) -> runs.TriggerType:

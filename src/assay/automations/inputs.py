@@ -17,6 +17,8 @@ _FILE_REFERENCES = ("fileId", "$fileId", "$inline", "$file")
 _PLAIN_TYPES = ("string", "number", "integer", "boolean", "object", "array")
 INPUT_TYPES = (*_PLAIN_TYPES, "enum", "file")
 
+MAX_WARNINGS = 20
+
 _INTEGER = re.compile(r"[-+]?[0-9]{1,300}\Z")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,300}(?:\.[0-9]{1,300})?(?:[eE][-+]?[0-9]{1,2})?\Z")
 _CODES = {
@@ -65,6 +67,21 @@ class InputContract:
             found.setdefault(issue.field, issue)
         order = {name: index for index, name in enumerate(self.names)}
         return sorted(found.values(), key=lambda issue: order.get(re.split(r"[.\[]", issue.field)[0], -1))
+
+    def undeclared(self, value: Mapping[str, JsonValue]) -> list[Issue]:
+        """Warn of each value that nobody declared, and that no step can read therefore; of the first 20."""
+        found = [name[:100] for name in value if name not in self.schema["properties"]][:MAX_WARNINGS]
+        hint = f"It declares {', '.join(self.names)[:300] or 'none'}."
+        return [
+            Issue(
+                f"input.{name}",
+                f"The workflow declares no input {name!r}, so it is ignored.",
+                "input_ignored",
+                "warning",
+                hint,
+            )
+            for name in found
+        ]
 
     def default_issue(self, name: str) -> str | None:
         """Say what is wrong with the default of one input, or None."""

@@ -1,6 +1,5 @@
 """`assay run` and `assay rerun`: from the words of a command line to a run."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -8,7 +7,10 @@ from typing import Annotated, Any, cast
 import typer
 
 from assay.cli import output
+from assay.cli.answers import items
 from assay.cli.connection import connect
+from assay.cli.issues import read_text
+from assay.cli.json_text import parsed
 from assay.cli.options import AsJson, BaseUrl, Interval, MaxWait, RunId, Wait
 from assay.cli.waiting import print_result, until_finished
 from assay_client import Client
@@ -84,6 +86,8 @@ def rerun(
 def _follow(
     client: Client, started: dict[str, Any], *, wait: bool, interval: float, max_wait: float, as_json: bool
 ) -> None:
+    for issue in items(started, "issues"):
+        output.say(f"Warning: {issue['message']}")
     if wait:
         finished = until_finished(client, started["id"], interval=interval, max_wait=max_wait)
         raise typer.Exit(print_result(finished, as_json=as_json))
@@ -106,10 +110,7 @@ def _split(target: str, version: str | None) -> tuple[str, str | None]:
 def _object(option: str, text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
-    try:
-        found: object = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{option} is no JSON: {error}") from error
+    found: object = parsed(option, read_text(Path(text[1:])) if text.startswith("@") else text)
     if not isinstance(found, dict):
         raise typer.BadParameter(f"{option} must be a JSON object.")
     return cast("dict[str, Any]", found)

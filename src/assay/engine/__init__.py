@@ -19,6 +19,7 @@ from assay.engine.model import (
     SupersededError,
     Suspended,
 )
+from assay.engine.noting import note_event
 from assay.engine.progress import RUNS_CHANNEL
 from assay.engine.queue import admit, enqueue, entrypoint_for
 from assay.engine.waiting import Waiter, WaitingRoom
@@ -53,6 +54,7 @@ __all__ = [
     "cancel_batch",
     "enqueue",
     "entrypoint_for",
+    "note_event",
     "request_cancel",
     "unfinished_of_batch",
 ]

@@ -16,13 +16,15 @@ from pgqueuer.core.sm import SchedulerManager
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job, Schedule
 from pgqueuer.domain.types import QueueEntrypoint
+from pydantic import JsonValue
 
-from assay import clock, db, jsontext
+from assay import clock, db
 from assay.db import CONNECTION_ERRORS, Database, DatabaseUnavailableError
 from assay.engine.claiming import read_recorded, take
 from assay.engine.journal import Journal
 from assay.engine.listening import Listener
 from assay.engine.model import Cancelled, Claim, Failed, Outcome, SupersededError, Suspended
+from assay.engine.noting import note_event
 from assay.engine.progress import Progress
 from assay.engine.queue import SHARED_ENTRYPOINT, FencedQueries, enqueue
 from assay.engine.solitude import Solitude
@@ -267,9 +269,10 @@ class Worker:
             await self._execute(claim, journal, cancelled=taken.cancel_requested)
 
     async def _note(self, claim: Claim, event: str, message: str) -> None:
-        detail = jsontext.dump({"delivery": claim.delivery, "lost": claim.lost_deliveries})
-        arguments = (claim.run_id, claim.organization_id, event, message, detail)
-        await self.database.when_available(lambda tx: tx.execute(SQL["note_event"], *arguments))
+        detail: dict[str, JsonValue] = {"delivery": claim.delivery, "lost": claim.lost_deliveries}
+        await self.database.when_available(
+            lambda tx: note_event(tx, claim.organization_id, claim.run_id, event, message, detail)
+        )
 
     @asynccontextmanager
     async def _company(self, claim: Claim) -> AsyncGenerator[None]:

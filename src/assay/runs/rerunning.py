@@ -5,7 +5,7 @@ from assay.runs import store
 from assay.runs.errors import AutomationDisabledError, RunNotFinishedError, RunNotFoundError
 from assay.runs.input_files import take_files
 from assay.runs.model import Chosen, NewRun, RunSummary, TriggerType
-from assay.runs.starting import queue
+from assay.runs.starting import note_ignored, queue
 
 
 async def run_to_repeat(tx: db.Transaction, organization_id: str, run_id: str) -> RunSummary:
@@ -68,4 +68,5 @@ async def rerun(
         previous_run_id=before.id,
     )
     await queue(tx, run)
+    await note_ignored(tx, run, definition)
     await files.copy_artifacts(tx, organization_id, from_run_id=before.id, to_run_id=new_id, roles=["input"])

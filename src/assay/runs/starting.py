@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from assay import automations, db, engine, files, ids
-from assay.errors import InvalidValueError
+from assay.errors import InvalidValueError, Issue
 from assay.runs import store
 from assay.runs.errors import (
     ApiTriggerDisabledError,
@@ -82,8 +82,10 @@ async def start(
     run_id: str,
     chosen: Chosen,
     request: StartRequest,
-) -> None:
-    """Create and queue a run of exactly this version.
+) -> Sequence[Issue]:
+    """Create and queue a run of exactly this version; return a warning for each input that it ignores.
+
+    They are noted in the run's events, too.
 
     Raises:
         AutomationDisabledError: the version's file says `enabled: false`.
@@ -113,6 +115,17 @@ async def start(
         awaited=request.awaited,
     )
     await queue(tx, run)
+    return await note_ignored(tx, run, definition)
+
+
+async def note_ignored(tx: db.Transaction, run: NewRun, definition: automations.WorkflowDefinition) -> Sequence[Issue]:
+    """Note in a run's events which of its inputs nothing reads, and return a warning for each."""
+    warnings = definition.inputs.undeclared(run.input)
+    if warnings:
+        names = [warning.field.removeprefix("input.") for warning in warnings]
+        message = f"The workflow declares no input {', '.join(names)[:500]}: what was sent for it is ignored."
+        await engine.note_event(tx, run.organization_id, run.id, "run.input_ignored", message, {"inputs": [*names]})
+    return warnings
 
 
 def _check_overrides(definition: automations.WorkflowDefinition, overrides: JsonValue) -> None:

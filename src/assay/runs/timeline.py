@@ -1,8 +1,8 @@
 """A run's life as a list of events, told from its row, its steps and what the engine noted.
 
 Event types: `run.created`, `run.started`, `step.completed`, `step.failed`, `step.skipped`,
-`step.cancelled`, `step.waiting`, `run.redelivered`, `run.cancel_requested`, and `run.completed`, `run.failed`,
-`run.cancelled` or `run.rejected` at the end.
+`step.cancelled`, `step.waiting`, `run.input_ignored`, `run.redelivered`, `run.cancel_requested`, and `run.completed`,
+`run.failed`, `run.cancelled` or `run.rejected` at the end.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
