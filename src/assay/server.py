@@ -8,7 +8,10 @@ from assay.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Settings and connections that API and pages work with."""
+    """Settings and connections that API and pages work with.
+
+    Without `open_id` nobody signs in by a provider.
+    """
 
     settings: Settings
     database: db.Database
@@ -18,3 +21,4 @@ class Server:
     models: providers.Models
     parser: documents.Parser
     grader: experiments.Grader
+    open_id: access.OpenIdProvider | None

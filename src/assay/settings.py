@@ -3,6 +3,7 @@
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,6 +26,33 @@ class Settings(BaseSettings):
     )
     secret_key: str | None = Field(
         default=None, description="Key that encrypts stored secrets. Unset: a key file in the data folder."
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#@\s]+$",
+        description="Where people reach this server, such as `https://assay.example.org`: for invitations, for the way "
+        "back from a sign-in provider, and for cookies that TLS alone may carry. Unset: what a request says.",
+    )
+
+    oidc_issuer: str | None = Field(
+        default=None, description="Provider that people may sign in by (OpenID Connect), exactly as it calls itself."
+    )
+    oidc_client_id: str | None = Field(default=None, description="What this server is called there.")
+    oidc_client_secret: str | None = Field(
+        default=None, repr=False, description="The secret of that client. Unset: it is a public one."
+    )
+    oidc_name: str = Field(
+        default="single sign-on", min_length=1, max_length=60, description="Name of the provider on the sign-in page."
+    )
+    oidc_domains: str = Field(
+        default="",
+        description="Domains of e-mail addresses whose people need no invitation, separated by commas. Unset: none.",
+    )
+    oidc_role: Literal["member", "reviewer"] = Field(default="member", description="Role of whoever is let in so.")
+    oidc_allow: str = Field(
+        default="",
+        description="Hosts of the provider that may have a private address and do without TLS, written like "
+        "`ASSAY_OUTGOING_ALLOW`. Runs do not get at them by it.",
     )
 
     model: str | None = Field(

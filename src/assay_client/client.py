@@ -14,6 +14,7 @@ from assay_client.files import Files
 from assay_client.gates import Gates
 from assay_client.incumbents import Incumbents
 from assay_client.keys import Keys
+from assay_client.members import Members
 from assay_client.monitoring import Monitoring
 from assay_client.outgoing import OutgoingHosts
 from assay_client.providers import Providers
@@ -59,6 +60,7 @@ class Client:
         self.gates = Gates(self._transport)
         self.incumbents = Incumbents(self._transport)
         self.keys = Keys(self._transport)
+        self.members = Members(self._transport)
         self.monitoring = Monitoring(self._transport)
         self.outgoing = OutgoingHosts(self._transport)
         self.providers = Providers(self._transport)

@@ -30,7 +30,11 @@ def test_a_key_for_metrics_reads_metrics_only() -> None:
 
 @pytest.mark.parametrize("scope", ["runs:read", "automations:read"])
 def test_a_reading_key_changes_nothing(scope: access.Scope) -> None:
-    asks_only = {("POST", "/automations/validate"), ("POST", "/automations/{automation_id}/alerts/preview")}
+    asks_only = {
+        ("POST", "/automations/validate"),
+        ("POST", "/automations/{automation_id}/alerts/preview"),
+        ("POST", "/automations/{automation_id}/evaluators/validate"),
+    }
     assert {method for method, _ in _opened_by(scope) - asks_only} == {"GET"}
 
 

@@ -6,7 +6,15 @@ from fastapi.routing import APIRoute
 
 from assay.dashboard import app
 
-PUBLIC = frozenset({"/sign-in", "/sign-in/link/{token}", "/static/{digest}/{name:path}"})
+PUBLIC = frozenset(
+    {
+        "/sign-in",
+        "/sign-in/link/{token}",
+        "/sign-in/open-id",
+        "/sign-in/open-id/callback",
+        "/static/{digest}/{name:path}",
+    }
+)
 """What nobody has to be signed in for."""
 
 

@@ -2,26 +2,36 @@
 
 from assay.access.audit import list_audit, record, record_by
 from assay.access.errors import (
+    IdTokenInvalidError,
     InsufficientScopeError,
+    OpenIdRefusedError,
+    OpenIdUnavailableError,
+    OwnersOnlyError,
     RateLimitedError,
     SignInRefusedError,
     TooManyAttemptsError,
     UnauthenticatedError,
 )
 from assay.access.keys import authenticate, create_key, list_keys, revoke_key
+from assay.access.members import change_member, invite, list_members, sign_out_member, unlink_member
 from assay.access.model import (
     AllowedHost,
     ApiKey,
     AuditEntry,
     Caller,
+    Identity,
     Member,
     NewKey,
     NewSession,
+    OpenIdRegistration,
     Organization,
     Role,
     Session,
+    SignInAttempt,
     User,
 )
+from assay.access.open_id import OPEN_ID_MINUTES, begin_open_id, finish_open_id, sign_in_by_open_id
+from assay.access.open_id_provider import OpenIdProvider
 from assay.access.organizations import create_organization, create_user, ensure_default_organization, ensure_user
 from assay.access.outgoing_hosts import allow_list, change_allowed_hosts, list_allowed_hosts
 from assay.access.policy import POLICY, Needed, require, scope_for, scopes_of
@@ -30,20 +40,17 @@ from assay.access.scopes import SCOPES, Scope
 from assay.access.signing_in import (
     SCOPES_OF,
     LinkPurpose,
-    change_member,
     end_sessions,
-    invite,
-    list_members,
     list_sessions,
     make_link,
     session_caller,
     set_password,
     sign_in,
     sign_in_by_link,
-    sign_out_member,
 )
 
 __all__ = [
+    "OPEN_ID_MINUTES",
     "POLICY",
     "SCOPES",
     "SCOPES_OF",
@@ -51,24 +58,33 @@ __all__ = [
     "ApiKey",
     "AuditEntry",
     "Caller",
+    "IdTokenInvalidError",
+    "Identity",
     "InsufficientScopeError",
     "LinkPurpose",
     "Member",
     "Needed",
     "NewKey",
     "NewSession",
+    "OpenIdProvider",
+    "OpenIdRefusedError",
+    "OpenIdRegistration",
+    "OpenIdUnavailableError",
     "Organization",
+    "OwnersOnlyError",
     "RateLimitedError",
     "RateLimiter",
     "Role",
     "Scope",
     "Session",
+    "SignInAttempt",
     "SignInRefusedError",
     "TooManyAttemptsError",
     "UnauthenticatedError",
     "User",
     "allow_list",
     "authenticate",
+    "begin_open_id",
     "change_allowed_hosts",
     "change_member",
     "create_key",
@@ -77,6 +93,7 @@ __all__ = [
     "end_sessions",
     "ensure_default_organization",
     "ensure_user",
+    "finish_open_id",
     "invite",
     "list_allowed_hosts",
     "list_audit",
@@ -94,5 +111,7 @@ __all__ = [
     "set_password",
     "sign_in",
     "sign_in_by_link",
+    "sign_in_by_open_id",
     "sign_out_member",
+    "unlink_member",
 ]

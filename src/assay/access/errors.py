@@ -2,7 +2,7 @@
 
 import math
 
-from assay.errors import AssayError, ErrorKind, ForbiddenError
+from assay.errors import AssayError, ErrorKind, ForbiddenError, UnavailableError
 
 
 class UnauthenticatedError(AssayError):
@@ -45,3 +45,40 @@ class TooManyAttemptsError(RateLimitedError):
     """Too many attempts to sign in failed lately; wait before the next one."""
 
     code = "too_many_attempts"
+
+
+class OwnersOnlyError(ForbiddenError):
+    """Only an owner makes owners, or changes what an owner may and is signed in with."""
+
+    code = "owners_only"
+    hint = "Ask an owner of the organization."
+
+
+class OpenIdRefusedError(SignInRefusedError):
+    """The sign-in provider has vouched for nobody who may sign in here."""
+
+    code = "open_id_refused"
+    hint = "Ask an administrator to invite you, or sign in with a password or a link."
+
+
+class IdTokenInvalidError(OpenIdRefusedError):
+    """What the sign-in provider answered cannot be trusted."""
+
+    code = "id_token_invalid"
+    hint = "The server's log says what was wrong with it."
+
+    def __init__(self, reason: str) -> None:
+        """Keep what was wrong, for the log."""
+        self.reason = reason
+        super().__init__()
+
+
+class IdTokenSignatureError(IdTokenInvalidError):
+    """What the sign-in provider answered is signed with no key of its own."""
+
+
+class OpenIdUnavailableError(UnavailableError):
+    """The sign-in provider cannot be used at the moment."""
+
+    code = "open_id_unavailable"
+    hint = "Sign in with a password or a link, or try again later. The server's log says what is wrong."

@@ -1,5 +1,7 @@
 """Organizations, the people in them, their keys, and the caller that a key stands for."""
 
+import base64
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +10,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from assay.access.scopes import Scope, allows
+from assay.outgoing import AllowList
 
 Role = Literal["owner", "admin", "member", "reviewer"]
 
@@ -80,12 +83,67 @@ class NewSession:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A person as the list of members shows them."""
+    """A person as the list of members shows them; who `is_linked` signs in by a provider, too."""
 
     user: User
     disabled_at: datetime | None
     has_password: bool
+    is_linked: bool
     last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIdRegistration:
+    """What the operator wrote down of a provider of sign-ins, which is named `name` on our pages.
+
+    Hosts of the provider that `allow` names may have any address, and no TLS. Who is new here is let in with `role`
+    when their address is of one of `domains` (in small letters), else only when somebody has invited them.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str | None = field(repr=False)
+    redirect_uri: str
+    name: str
+    allow: AllowList
+    domains: frozenset[str]
+    role: Literal["member", "reviewer"]
+
+
+@dataclass(frozen=True, slots=True)
+class SignInAttempt:
+    """A browser on its way to a provider and back: whatever proves that derives from `token`, its cookie."""
+
+    token: str = field(repr=False)
+
+    @property
+    def state(self) -> str:
+        """What the provider gives back to the browser, and nobody else can know."""
+        return self._derived("state")
+
+    @property
+    def nonce(self) -> str:
+        """What the ID token of this very sign-in has to hold."""
+        return self._derived("nonce")
+
+    @property
+    def verifier(self) -> str:
+        """What redeems the code (RFC 7636); the provider has seen its hash."""
+        return self._derived("verifier")
+
+    def _derived(self, purpose: str) -> str:
+        digest = hmac.digest(self.token.encode(), f"assay open id {purpose}".encode(), "sha256")
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who somebody is at a provider; `email` has been verified there."""
+
+    issuer: str
+    subject: str
+    email: str
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,7 @@ POLICY: Mapping[tuple[str, str], Needed] = {
     ("POST", "/members"): "full_access",
     ("PATCH", "/members/{user_id}"): "full_access",
     ("DELETE", "/members/{user_id}/sessions"): "full_access",
+    ("DELETE", "/members/{user_id}/identities"): "full_access",
     ("GET", "/storage"): "full_access",
     ("GET", "/outgoing"): "full_access",
     ("PATCH", "/outgoing"): "full_access",

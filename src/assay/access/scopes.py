@@ -26,6 +26,12 @@ INCLUDED_IN: Mapping[Scope, frozenset[Scope]] = {
 """A scope, and the scopes that bring it along. Beyond these, only `full_access` implies others: all of them."""
 
 
+OF_MEMBERS: frozenset[Scope] = frozenset(
+    {"automations:write", "datasets:write", "reviews:write", "runs:read", "runs:write"}
+)
+"""What a member may do, and whose key for everything comes to no more."""
+
+
 def allows(granted: Collection[str], wanted: Scope) -> bool:
     """Tell whether a key with the `granted` scopes has the `wanted` one."""
     if "full_access" in granted or wanted in granted:
@@ -34,10 +40,15 @@ def allows(granted: Collection[str], wanted: Scope) -> bool:
 
 
 def within(role: str, granted: Collection[str]) -> frozenset[str]:
-    """Return what a key comes to in the hands of its user: a reviewer's can do nothing but review."""
-    if role != "reviewer":
-        return frozenset(granted)
-    return frozenset({"reviews:write"}) if allows(granted, "reviews:write") else frozenset()
+    """Return what a key comes to in the hands of its user, who may have had another role when it was made.
+
+    A reviewer's can do nothing but review, and a member's does not administer.
+    """
+    if role == "reviewer":
+        return frozenset({"reviews:write"}) if allows(granted, "reviews:write") else frozenset()
+    if role == "member" and "full_access" in granted:
+        return OF_MEMBERS
+    return frozenset(granted)
 
 
 def checked(scopes: Iterable[str]) -> tuple[Scope, ...]:

@@ -1,27 +1,25 @@
-"""How people sign in: by password, or once by a link; and how their sessions end."""
+"""How people sign in by password, or once by a link; how sessions begin and end."""
 
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from typing import Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from pydantic import JsonValue
 
 from assay import clock, db, ids
 from assay.access import store
-from assay.access.audit import record
+from assay.access.audit import record, record_by
 from assay.access.errors import SignInRefusedError, TooManyAttemptsError, UnauthenticatedError
-from assay.access.model import Caller, Member, NewSession, Organization, Role, Session, User
-from assay.access.organizations import create_user
-from assay.access.scopes import Scope
-from assay.errors import ConflictError, InvalidValueError, NotFoundError
+from assay.access.model import Caller, NewSession, Organization, Role, Session, User
+from assay.access.scopes import OF_MEMBERS, Scope
+from assay.errors import InvalidValueError
 
 LinkPurpose = Literal["first", "invitation", "link"]
+SignInWay = Literal["password", "link", "open_id"]
 
 SESSION_DAYS = 14
 LINK_HOURS = {"first": 24, "invitation": 7 * 24, "link": 1}
@@ -34,7 +32,7 @@ ATTEMPT_MINUTES = 15
 SCOPES_OF: dict[Role, frozenset[Scope]] = {
     "owner": frozenset({"full_access"}),
     "admin": frozenset({"full_access"}),
-    "member": frozenset({"automations:write", "datasets:write", "reviews:write", "runs:read", "runs:write"}),
+    "member": OF_MEMBERS,
     "reviewer": frozenset({"reviews:write"}),
 }
 """What a person may do, by role: the same scopes that keys have."""
@@ -62,7 +60,7 @@ async def sign_in(
     if user is None or password_hash is None or not right:
         await store.note_failure(tx, organization_id, email, network)
         raise SignInRefusedError
-    return await _begin(tx, user, user_agent)
+    return await begin_session(tx, user, user_agent, by="password")
 
 
 async def make_link(tx: db.Transaction, user: User, purpose: LinkPurpose, *, by: Caller | None = None) -> str:
@@ -96,7 +94,7 @@ async def sign_in_by_link(tx: db.Transaction, token: str, *, user_agent: str | N
         message = "This link has been used, or its time is over."
         raise SignInRefusedError(message)
     user, purpose = found
-    return await _begin(tx, user, user_agent), purpose
+    return await begin_session(tx, user, user_agent, by="link"), purpose
 
 
 async def session_caller(tx: db.Transaction, token: str | None) -> Caller:
@@ -116,19 +114,13 @@ async def end_sessions(tx: db.Transaction, caller: Caller, user_id: str, *, sess
     """End a user's sessions, or the one that is named; return how many held."""
     ended = await store.revoke_sessions(tx, caller.organization_id, user_id, clock.now(), session_id=session_id)
     if ended:
-        detail = {"sessions": ended}
-        await _record(tx, caller.organization_id, caller, "session.revoked", user_id, detail)
+        await record_by(tx, caller, "session.revoked", user_id, {"sessions": ended})
     return ended
 
 
 async def list_sessions(tx: db.Transaction, organization_id: str, user_id: str) -> list[Session]:
     """Return the sessions of a user that hold, newest first."""
     return await store.list_sessions(tx, organization_id, user_id, clock.now())
-
-
-async def list_members(tx: db.Transaction, organization_id: str) -> list[Member]:
-    """Return everybody in an organization, by address."""
-    return await store.list_members(tx, organization_id)
 
 
 async def set_password(tx: db.Transaction, caller: Caller, password: str) -> None:
@@ -146,92 +138,11 @@ async def set_password(tx: db.Transaction, caller: Caller, password: str) -> Non
     for session in await list_sessions(tx, caller.organization_id, caller.user_id):
         if session.id != caller.key_id:
             await store.revoke_sessions(tx, caller.organization_id, caller.user_id, clock.now(), session_id=session.id)
-    await _record(tx, caller.organization_id, caller, "user.password_changed", caller.user_id, {})
+    await record_by(tx, caller, "user.password_changed", caller.user_id, {})
 
 
-async def invite(
-    tx: db.Transaction, caller: Caller, email: str, *, name: str | None = None, role: Role = "member"
-) -> tuple[User, str]:
-    """Add a person and make the token that invites them; it is good for a week, and once.
-
-    Who was invited and never signed in can be invited again, as what they were the first time: with a new token.
-
-    Raises:
-        InvalidValueError: the address or the name is not acceptable.
-        ConflictError: the person has signed in already, or may not any more.
-    """
-    known = {member.user.email.lower(): member for member in await list_members(tx, caller.organization_id)}
-    member = known.get(email.lower())
-    if member is None:
-        user = await create_user(
-            tx, organization_id=caller.organization_id, email=email, name=name, role=role, by=caller
-        )
-    elif member.last_seen_at is None and not member.has_password and member.disabled_at is None:
-        user = member.user
-    else:
-        message = f"There is a user {member.user.email} already."
-        hint = "`assay users link` on the server prints a link for who has lost the password."
-        raise ConflictError(message, field="email", hint=hint)
-    return user, await make_link(tx, user, "invitation", by=caller)
-
-
-async def sign_out_member(tx: db.Transaction, organization_id: str, user_id: str, *, by: Caller | None = None) -> int:
-    """End all sessions of a member, and record who did (None: the operator); return how many held.
-
-    Raises:
-        NotFoundError: the organization has no such user.
-    """
-    await _member(tx, organization_id, user_id)
-    ended = await store.revoke_sessions(tx, organization_id, user_id, clock.now())
-    if ended:
-        await _record(tx, organization_id, by, "session.revoked", user_id, {"sessions": ended})
-    return ended
-
-
-async def change_member(
-    tx: db.Transaction,
-    organization_id: str,
-    user_id: str,
-    *,
-    role: Role | None = None,
-    disabled: bool | None = None,
-    by: Caller | None = None,
-) -> User:
-    """Give a member another role, or take or give back the right to sign in, and record who did (None: the operator).
-
-    The sessions of who is disabled end, and their keys are refused until they are enabled again.
-
-    Raises:
-        NotFoundError: the organization has no such user.
-        ConflictError: nobody would be left who owns it.
-    """
-    # Two owners who disable each other would both find the other one left.
-    await store.lock_organization(tx, organization_id)
-    member = await _member(tx, organization_id, user_id)
-    disabled_at = member.disabled_at if disabled is None else (clock.now() if disabled else None)
-    changed = await store.change_user(
-        tx, organization_id, user_id, role=role or member.user.role, disabled_at=disabled_at
-    )
-    assert changed is not None, "it was found above"
-    if await store.count_owners(tx, organization_id) == 0:
-        message = "Somebody has to own the organization."
-        raise ConflictError(message, hint="Make another member owner first.")
-    if disabled:
-        await store.revoke_sessions(tx, organization_id, user_id, clock.now())
-    detail: dict[str, JsonValue] = {"role": changed.role, "disabled": disabled_at is not None}
-    await _record(tx, organization_id, by, "user.changed", user_id, detail)
-    return changed
-
-
-async def _member(tx: db.Transaction, organization_id: str, user_id: str) -> Member:
-    for member in await store.list_members(tx, organization_id):
-        if member.user.id == user_id:
-            return member
-    message = "There is no such user."
-    raise NotFoundError(message)
-
-
-async def _begin(tx: db.Transaction, user: User, user_agent: str | None) -> NewSession:
+async def begin_session(tx: db.Transaction, user: User, user_agent: str | None, *, by: SignInWay) -> NewSession:
+    """Begin a session for somebody who has proved who they are, and record `by` what."""
     token, now = secrets.token_urlsafe(32), clock.now()
     agent = None if user_agent is None else user_agent[:300].replace("\x00", "")
     session = Session(
@@ -245,7 +156,7 @@ async def _begin(tx: db.Transaction, user: User, user_agent: str | None) -> NewS
         key_id=session.id,
         action="session.created",
         target=user.id,
-        detail={"userAgent": agent},
+        detail={"userAgent": agent, "by": by},
     )
     return NewSession(session, token)
 
@@ -260,25 +171,6 @@ def _caller(session_id: str, organization: Organization, user: User) -> Caller:
         email=user.email,
         name=user.name,
         scopes=frozenset(SCOPES_OF[user.role]),
-    )
-
-
-async def _record(
-    tx: db.Transaction,
-    organization_id: str,
-    by: Caller | None,
-    action: str,
-    target: str,
-    detail: Mapping[str, JsonValue],
-) -> None:
-    await record(
-        tx,
-        organization_id=organization_id,
-        user_id=by.user_id if by else None,
-        key_id=by.key_id if by else None,
-        action=action,
-        target=target,
-        detail=detail,
     )
 
 

@@ -73,8 +73,10 @@ LOCK_ORGANIZATION = "SELECT id FROM organizations WHERE id = $1 FOR NO KEY UPDAT
 
 _USER_COLUMNS = "id, organization_id, email, name, role, created_at"
 
+# Addresses that differ in the case of letters are the same person's.
 INSERT_USER = f"""
-INSERT INTO users ({_USER_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO users ({_USER_COLUMNS}) SELECT $1, $2, $3, $4, $5, $6
+WHERE NOT EXISTS (SELECT FROM users WHERE organization_id = $2 AND lower(email) = lower($3))
 ON CONFLICT (organization_id, email) DO NOTHING
 RETURNING {_USER_COLUMNS}
 """
@@ -333,6 +335,7 @@ async def user_by_email(tx: db.Transaction, organization_id: str, email: str) ->
 async def list_members(tx: db.Transaction, organization_id: str) -> list[Member]:
     """Return everybody in an organization, by address, also who may not sign in any more."""
     sql = f"""SELECT {_USER}, disabled_at, password_hash IS NOT NULL AS has_password,
+                  EXISTS (SELECT FROM user_identities i WHERE i.user_id = users.id) AS is_linked,
                   (SELECT max(last_seen_at) FROM user_sessions s WHERE s.user_id = users.id) AS last_seen_at
               FROM users WHERE organization_id = $1 ORDER BY email"""
     return [
@@ -340,6 +343,7 @@ async def list_members(tx: db.Transaction, organization_id: str) -> list[Member]
             User(**{name: row[name] for name in User.__dataclass_fields__}),
             row["disabled_at"],
             row["has_password"],
+            row["is_linked"],
             row["last_seen_at"],
         )
         for row in await tx.fetch(sql, organization_id)
@@ -385,3 +389,51 @@ async def failures(
     row = await tx.fetch_one(sql, organization_id, email[:320], network, since)
     assert row is not None, "an aggregate always has a row"
     return row["of_email"], row["of_network"]
+
+
+# --- who people are at providers of sign-ins
+
+
+async def insert_attempt(
+    tx: db.Transaction, organization_id: str, token_hash: bytes, next_path: str, moment: datetime, expires_at: datetime
+) -> None:
+    """Remember a browser that is sent to a provider; those whose time is over go."""
+    await tx.execute("DELETE FROM open_id_attempts WHERE expires_at <= $1", moment)
+    sql = (
+        """INSERT INTO open_id_attempts (organization_id, token_hash, next_path, expires_at) VALUES ($1, $2, $3, $4)"""
+    )
+    await tx.execute(sql, organization_id, token_hash, next_path, expires_at)
+
+
+async def use_attempt(tx: db.Transaction, organization_id: str, token_hash: bytes, moment: datetime) -> str | None:
+    """Use up an attempt; return where to go then, None if it is unknown, used or over."""
+    sql = """DELETE FROM open_id_attempts WHERE organization_id = $1 AND token_hash = $2 AND expires_at > $3
+             RETURNING next_path"""
+    return await tx.fetch_value(sql, organization_id, token_hash, moment)
+
+
+async def user_by_identity(
+    tx: db.Transaction, organization_id: str, issuer: str, subject: str
+) -> tuple[User, datetime | None] | None:
+    """Return who is linked to a subject of a provider, and since when they may not sign in."""
+    sql = """SELECT u.id, u.organization_id, u.email, u.name, u.role, u.created_at, u.disabled_at
+             FROM user_identities i JOIN users u ON u.id = i.user_id
+             WHERE i.organization_id = $1 AND i.issuer = $2 AND i.subject = $3"""
+    row = await tx.fetch_one(sql, organization_id, issuer, subject)
+    if row is None:
+        return None
+    return User(**{name: row[name] for name in User.__dataclass_fields__}), row["disabled_at"]
+
+
+async def insert_identity(tx: db.Transaction, user: User, issuer: str, subject: str, moment: datetime) -> bool:
+    """Link a user to a subject; False if either is linked already."""
+    sql = """INSERT INTO user_identities (organization_id, issuer, subject, user_id, created_at)
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"""
+    return await tx.execute(sql, user.organization_id, issuer, subject, user.id, moment) > 0
+
+
+async def delete_identities(tx: db.Transaction, organization_id: str, user_id: str) -> int:
+    """Forget who a user is at every provider; return at how many that was known."""
+    return await tx.execute(
+        "DELETE FROM user_identities WHERE organization_id = $1 AND user_id = $2", organization_id, user_id
+    )

@@ -44,6 +44,7 @@ async def list_members(caller: Authorized, server: Here) -> Response:
             **_user(member.user),
             "disabled": member.disabled_at is not None,
             "hasPassword": member.has_password,
+            "linked": member.is_linked,
             "lastSeenAt": member.last_seen_at and iso(member.last_seen_at),
         }
         for member in found
@@ -53,17 +54,23 @@ async def list_members(caller: Authorized, server: Here) -> Response:
 
 @router.post("/members", status_code=201)
 async def invite_member(request: Request, caller: Authorized, server: Here) -> Response:
-    """Add a person; `url` in this answer, and nowhere else, invites them: it is good for a week, and once."""
+    """Add a person; `url` in this answer, and nowhere else, invites them: it is good for a week, and once.
+
+    Owners are invited by owners alone.
+    """
     body = checked(InvitationBody, await read_json(request, server.settings.max_json_bytes))
     async with server.database.transaction() as tx:
         user, token = await access.invite(tx, caller, body.email, name=body.name, role=body.role)
-    url = f"{request.url.scheme}://{request.url.netloc}/sign-in/link/{token}"
-    return JsonResponse({**_user(user), "url": url}, 201)
+    site = server.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+    return JsonResponse({**_user(user), "url": f"{site}/sign-in/link/{token}"}, 201)
 
 
 @router.patch("/members/{user_id}")
 async def change_member(user_id: str, request: Request, caller: Authorized, server: Here) -> Response:
-    """Give a member another role, or take or give back the right to sign in. Somebody has to stay owner."""
+    """Give a member another role, or take or give back the right to sign in.
+
+    Owners are made and changed by owners alone, and somebody has to stay owner.
+    """
     body = checked(MemberChangeBody, await read_json(request, server.settings.max_json_bytes, empty={}))
     async with server.database.transaction() as tx:
         changed = await access.change_member(
@@ -76,10 +83,21 @@ async def change_member(user_id: str, request: Request, caller: Authorized, serv
 
 @router.delete("/members/{user_id}/sessions")
 async def end_sessions(user_id: str, caller: Authorized, server: Here) -> Response:
-    """Sign a member out everywhere; a second call ends nothing."""
+    """Sign a member out everywhere, an owner for owners alone; a second call ends nothing."""
     async with server.database.transaction() as tx:
         ended = await access.sign_out_member(tx, caller.organization_id, user_id, by=caller)
     return JsonResponse({"id": user_id, "ended": ended})
+
+
+@router.delete("/members/{user_id}/identities")
+async def unlink_member(user_id: str, caller: Authorized, server: Here) -> Response:
+    """Forget which account of the sign-in provider is a member's; a second call forgets nothing.
+
+    The next who signs in there with the member's verified address is linked. Owners are unlinked by owners alone.
+    """
+    async with server.database.transaction() as tx:
+        forgotten = await access.unlink_member(tx, caller.organization_id, user_id, by=caller)
+    return JsonResponse({"id": user_id, "forgotten": forgotten})
 
 
 def _user(user: access.User) -> dict[str, Any]:

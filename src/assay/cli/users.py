@@ -17,7 +17,12 @@ from assay.settings import Settings
 app = typer.Typer(help="Add people, list them, change what they may, and print links that sign them in once.")
 
 Email = Annotated[str, typer.Option("--email", help="Address of the person.", show_default=False)]
-BaseUrl = Annotated[str, typer.Option("--url", help="Where the server is, for the link.")]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--url", help="Where the server is, for the link.", show_default="ASSAY_PUBLIC_URL, else http://127.0.0.1:8321"
+    ),
+]
 
 
 @app.command("add")
@@ -26,36 +31,32 @@ def add(
     email: Email,
     role: Annotated[str, typer.Option("--role", help="owner, admin, member or reviewer.")] = "member",
     name: Annotated[str | None, typer.Option("--name", help="What to call the person.")] = None,
-    url: BaseUrl = "http://127.0.0.1:8321",
+    url: BaseUrl = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a person and print the link that invites them; it is good for a week, and once."""
     wanted = _role(role)
 
-    async def make(database: Database, _settings: Settings) -> tuple[access.User, str]:
+    async def make(database: Database, settings: Settings) -> tuple[access.User, str]:
         async with database.transaction() as tx:
             organization, _ = await access.ensure_default_organization(tx)
             user = await access.create_user(tx, organization_id=organization.id, email=email, name=name, role=wanted)
-            return user, await access.make_link(tx, user, "invitation")
+            return user, _link(url, settings, await access.make_link(tx, user, "invitation"))
 
-    user, token = on_database(data_dir, make, create=True)
-    _print_link(user, f"{url}/sign-in/link/{token}", as_json=as_json)
+    _print_link(*on_database(data_dir, make, create=True), as_json=as_json)
 
 
 @app.command("link")
-def link(
-    *, email: Email, url: BaseUrl = "http://127.0.0.1:8321", data_dir: DataDir = None, as_json: AsJson = False
-) -> None:
+def link(*, email: Email, url: BaseUrl = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Print a link that signs a person in; it is good for an hour, and once."""
 
-    async def make(database: Database, _settings: Settings) -> tuple[access.User, str]:
+    async def make(database: Database, settings: Settings) -> tuple[access.User, str]:
         async with database.transaction() as tx:
             user = await _user(tx, email)
-            return user, await access.make_link(tx, user, "link")
+            return user, _link(url, settings, await access.make_link(tx, user, "link"))
 
-    user, token = on_database(data_dir, make, create=True)
-    _print_link(user, f"{url}/sign-in/link/{token}", as_json=as_json)
+    _print_link(*on_database(data_dir, make, create=True), as_json=as_json)
 
 
 @app.command("list")
@@ -130,6 +131,18 @@ def sign_out(*, email: Email, data_dir: DataDir = None) -> None:
     output.say(f"{on_database(data_dir, end)} sessions have ended.")
 
 
+@app.command("unlink")
+def unlink(*, email: Email, data_dir: DataDir = None) -> None:
+    """Forget which account of the sign-in provider is a person's; the next with their address is linked."""
+
+    async def forget(database: Database, _settings: Settings) -> int:
+        async with database.transaction() as tx:
+            user = await _user(tx, email, also_disabled=True)
+            return await access.unlink_member(tx, user.organization_id, user.id)
+
+    output.say(f"{email} is linked no more." if on_database(data_dir, forget) else f"{email} was not linked.")
+
+
 def _role(name: str) -> access.Role:
     roles: dict[str, access.Role] = {"owner": "owner", "admin": "admin", "member": "member", "reviewer": "reviewer"}
     if name not in roles:
@@ -156,6 +169,10 @@ async def _user(tx: Transaction, email: str, *, also_disabled: bool = False) -> 
     raise Failure(message, hint=f"assay users add --email {email} makes one.")
 
 
+def _link(url: str | None, settings: Settings, token: str) -> str:
+    return f"{url or settings.public_url or 'http://127.0.0.1:8321'}/sign-in/link/{token}"
+
+
 def _print_link(user: access.User, url: str, *, as_json: bool) -> None:
     if as_json:
         output.print_json({"email": user.email, "role": user.role, "url": url})
@@ -171,5 +188,6 @@ def _as_json(member: access.Member) -> dict[str, Any]:
         "name": member.user.name,
         "role": member.user.role,
         "disabled": member.disabled_at is not None,
+        "linked": member.is_linked,
         "lastSeenAt": member.last_seen_at and iso(member.last_seen_at),
     }

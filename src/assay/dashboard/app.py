@@ -31,6 +31,7 @@ from assay.dashboard import (
     home,
     live,
     monitoring,
+    open_id,
     reference,
     review,
     review_item,
@@ -55,6 +56,7 @@ from assay.server import Server
 ROUTERS = (
     assets.router,
     signing_in.router,
+    open_id.router,
     live.router,
     home.router,
     automations.router,

@@ -91,6 +91,7 @@ PAGE_POLICY: Mapping[tuple[str, str], access.Needed] = {
     ("POST", "/settings/members/{user_id}/disable"): "full_access",
     ("POST", "/settings/members/{user_id}/enable"): "full_access",
     ("POST", "/settings/members/{user_id}/sign-out"): "full_access",
+    ("POST", "/settings/members/{user_id}/unlink"): "full_access",
     ("GET", "/settings/providers"): "full_access",
     ("POST", "/settings/providers"): "full_access",
     ("POST", "/settings/providers/{provider_id}/test"): "full_access",

@@ -11,7 +11,7 @@ from assay import access
 from assay.dashboard.error_page import status_of
 from assay.dashboard.rendering import render
 from assay.dashboard.settings_frame import SettingsPage, Told, field
-from assay.dashboard.visitors import Here, SignedIn, Visitor
+from assay.dashboard.visitors import Here, SignedIn, Visitor, site_url
 from assay.errors import AssayError, InvalidValueError
 from assay.server import Server
 
@@ -19,7 +19,7 @@ router = APIRouter()
 
 ROLES: Mapping[access.Role, str] = {
     "owner": "Owner: everything; somebody has to be",
-    "admin": "Admin: everything",
+    "admin": "Admin: everything but the owners",
     "member": "Member: automations, datasets, runs and reviews",
     "reviewer": "Reviewer: the queue and its runs alone",
 }
@@ -37,6 +37,8 @@ class Invitation:
 class MembersPage(SettingsPage):
     """Everybody in the organization, and the form to invite somebody; `me` is the user id of who looks.
 
+    `owns` tells whether that is an owner: nobody else makes or changes owners.
+
     `email`, `name` and `role` are what the form holds; `roles` are values and what they mean.
     """
 
@@ -45,6 +47,7 @@ class MembersPage(SettingsPage):
 
     members: Sequence[access.Member]
     me: str
+    owns: bool
     invitation: Invitation | None
     roles: Sequence[tuple[access.Role, str]]
     email: str
@@ -68,7 +71,7 @@ async def invite(request: Request, visitor: SignedIn, server: Here) -> Response:
             user, token = await access.invite(tx, visitor.caller, email, name=name or None, role=_role(role))
     except AssayError as error:
         return await _show(request, visitor, server, Told(problem=error), email=email, name=name, role=role)
-    url = f"{request.url.scheme}://{request.url.netloc}/sign-in/link/{token}"
+    url = f"{site_url(request)}/sign-in/link/{token}"
     return await _show(request, visitor, server, Told(), invitation=Invitation(user.email, url))
 
 
@@ -101,10 +104,24 @@ async def enable(request: Request, user_id: str, visitor: SignedIn, server: Here
 @router.post("/settings/members/{user_id}/sign-out")
 async def sign_out(request: Request, user_id: str, visitor: SignedIn, server: Here) -> Response:
     """End everything that a member is signed in with."""
-    async with server.database.transaction() as tx:
-        ended = await access.sign_out_member(tx, visitor.caller.organization_id, user_id, by=visitor.caller)
+    try:
+        async with server.database.transaction() as tx:
+            ended = await access.sign_out_member(tx, visitor.caller.organization_id, user_id, by=visitor.caller)
+    except AssayError as error:
+        return await _show(request, visitor, server, Told(problem=error))
     done = f"{ended} session{' has' if ended == 1 else 's have'} ended."
     return await _show(request, visitor, server, Told(done))
+
+
+@router.post("/settings/members/{user_id}/unlink")
+async def unlink(request: Request, user_id: str, visitor: SignedIn, server: Here) -> Response:
+    """Forget which account of the sign-in provider is a member's."""
+    try:
+        async with server.database.transaction() as tx:
+            await access.unlink_member(tx, visitor.caller.organization_id, user_id, by=visitor.caller)
+    except AssayError as error:
+        return await _show(request, visitor, server, Told(problem=error))
+    return await _show(request, visitor, server, Told("The next sign-in by the provider with their address is linked."))
 
 
 async def _switch(request: Request, visitor: Visitor, server: Server, user_id: str, *, disabled: bool) -> Response:
@@ -131,14 +148,16 @@ async def _show(
 ) -> Response:
     async with server.database.single_statement() as tx:
         members = await access.list_members(tx, visitor.caller.organization_id)
+    owns = any(one.user.id == visitor.caller.user_id and one.user.role == "owner" for one in members)
     shown = MembersPage(
         title="Members",
         tab="members",
         told=told,
         members=members,
         me=visitor.caller.user_id,
+        owns=owns,
         invitation=invitation,
-        roles=list(ROLES.items()),
+        roles=[(value, text) for value, text in ROLES.items() if owns or value != "owner"],
         email=email,
         name=name,
         role=role,

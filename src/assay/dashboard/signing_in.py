@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from assay import access
+from assay.dashboard.error_page import status_of
 from assay.dashboard.rendering import Page, render
 from assay.dashboard.security import check_origin
-from assay.dashboard.visitors import COOKIE, Here, SignedIn, server_of
+from assay.dashboard.visitors import COOKIE, Here, SignedIn, server_of, site_url
 from assay.errors import AssayError, InvalidValueError
 
 router = APIRouter()
@@ -18,13 +19,18 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInPage(Page):
-    """The form to sign in: `next` is where to go then, `problem` what was wrong the last time."""
+    """The form to sign in: `next` is where to go then, `problem` what was wrong the last time, `hint` what helps.
+
+    `provider` is the name of the provider that people may sign in by, None where there is none.
+    """
 
     template: ClassVar[str] = "sign_in.html"
 
     next: str
     email: str
     problem: str | None
+    hint: str | None
+    provider: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +57,7 @@ class AccountPage(Page):
 @router.get("/sign-in")
 async def sign_in_form(request: Request) -> Response:
     """Show the form."""
-    page = SignInPage(title="Sign in", next=_inside(request.query_params.get("next")), email="", problem=None)
-    return render(request, None, page)
+    return sign_in_page(request, following=inside(request.query_params.get("next")))
 
 
 @router.post("/sign-in")
@@ -61,13 +66,12 @@ async def sign_in(request: Request, server: Here) -> Response:
     check_origin(request)
     form = await request.form()
     email, password = str(form.get("email", "")), str(form.get("password", ""))
-    following = _inside(str(form.get("next", "")))
+    following = inside(str(form.get("next", "")))
     try:
         session = await _begin(request, email, password)
     except AssayError as error:
-        page = SignInPage(title="Sign in", next=following, email=email[:320], problem=error.message)
-        return render(request, None, page, 429 if isinstance(error, access.TooManyAttemptsError) else 401)
-    return _signed_in(request, session, following)
+        return sign_in_page(request, following=following, email=email[:320], problem=error)
+    return begun(request, session, following)
 
 
 async def _begin(request: Request, email: str, password: str) -> access.NewSession:
@@ -107,9 +111,8 @@ async def use_link(request: Request, token: str, server: Here) -> Response:
         async with server.database.transaction() as tx:
             session, purpose = await access.sign_in_by_link(tx, token, user_agent=request.headers.get("user-agent"))
     except access.SignInRefusedError as error:
-        page = SignInPage(title="Sign in", next="/", email="", problem=error.message)
-        return render(request, None, page, 401)
-    return _signed_in(request, session, "/account" if purpose in {"first", "invitation"} else "/")
+        return sign_in_page(request, problem=error)
+    return begun(request, session, "/account" if purpose in {"first", "invitation"} else "/")
 
 
 @router.post("/sign-out")
@@ -158,7 +161,24 @@ async def _account(request: Request, visitor: SignedIn, *, problem: str | None, 
     return render(request, visitor, page, 400 if problem else 200)
 
 
-def _signed_in(request: Request, session: access.NewSession, following: str) -> Response:
+def sign_in_page(
+    request: Request, *, following: str = "/", email: str = "", problem: AssayError | None = None
+) -> Response:
+    """Show the form to sign in, and what was wrong the last time."""
+    open_id = server_of(request).open_id
+    page = SignInPage(
+        title="Sign in",
+        next=following,
+        email=email,
+        problem=problem.message if problem else None,
+        hint=problem.hint if problem else None,
+        provider=open_id.registration.name if open_id else None,
+    )
+    return render(request, None, page, status_of(problem) if problem else 200)
+
+
+def begun(request: Request, session: access.NewSession, following: str) -> Response:
+    """Give the browser its session, in place of one that it may have had, and go on to a path of ours."""
     answer = RedirectResponse(following, 303)
     answer.set_cookie(
         COOKIE,
@@ -166,13 +186,13 @@ def _signed_in(request: Request, session: access.NewSession, following: str) -> 
         expires=session.session.expires_at,
         path="/",
         httponly=True,
-        secure=request.url.scheme == "https",
+        secure=site_url(request).startswith("https:"),
         samesite="lax",
     )
     return answer
 
 
-def _inside(target: str | None) -> str:
+def inside(target: str | None) -> str:
     """Return a path of ours to go on to, whatever was asked for."""
     safe = target and target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if target and safe else "/"

@@ -37,6 +37,11 @@ def server_of(request: Request) -> Server:
     return cast("Server", request.app.state.server())
 
 
+def site_url(request: Request) -> str:
+    """Return where people reach this server: as it was configured, else as this request says."""
+    return server_of(request).settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+
+
 async def signed_in(request: Request) -> Visitor:
     """Return who is signed in and may see this page.
 
