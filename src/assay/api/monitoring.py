@@ -211,7 +211,7 @@ def health_json(found: monitoring.Health) -> dict[str, Any]:
         ],
         "debt": {**_backlog(found.debt), "regressed": found.debt.regressed},
         "queue": _backlog(found.queue),
-        "drift": _drift(found.drift),
+        "drift": {**_drift(found.drift), "dataset": _likeness(found.likeness)},
         "judges": [_judge(one) for one in found.judges],
         "reviewers": one_agreement_json(found.reviewers),
     }
@@ -335,6 +335,30 @@ def _drift(found: monitoring.InputDrift) -> dict[str, Any]:
         "moved": [
             {"feature": one.feature, "value": one.value or None, "before": one.before, "after": one.after}
             for one in found.moved
+        ],
+    }
+
+
+def _likeness(found: monitoring.Likeness) -> dict[str, Any]:
+    return {
+        "state": found.state,
+        "sentence": found.sentence,
+        "watchedFrom": found.start and found.start.isoformat(),
+        "runs": found.runs,
+        "examples": found.examples,
+        "features": [
+            {
+                "feature": one.feature,
+                "unseenRuns": one.runs,
+                "unseenShare": one.share,
+                "interval": _bounds(one.interval),
+                "atLeast": one.at_least,
+            }
+            for one in found.features
+        ],
+        "unseen": [
+            {"feature": one.feature, "value": one.value or None, "runs": one.runs, "share": one.share}
+            for one in found.classes
         ],
     }
 

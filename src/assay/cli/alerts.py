@@ -16,7 +16,7 @@ Metric = Annotated[
     typer.Option(
         "--metric",
         metavar="NAME",
-        help="failure_rate, error_count, latency_p95, open_debt_age, queue_age, miss_rate or drift.",
+        help="failure_rate, error_count, latency_p95, open_debt_age, queue_age, miss_rate, drift or unlike_dataset.",
     ),
 ]
 Threshold = Annotated[float, typer.Option("--above", metavar="N", help="It fires while the value is above this.")]

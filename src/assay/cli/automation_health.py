@@ -70,6 +70,7 @@ def _print_waiting(found: Json) -> None:
 
 def _print_drift(drift: Json) -> None:
     output.print_heading("Inputs")
+    _print_likeness(part(drift, "dataset"))
     if drift["state"] == "no_data":
         output.print_fields({"drift": "not known: too few runs to compare"})
         return
@@ -84,6 +85,16 @@ def _print_drift(drift: Json) -> None:
             for one in items(drift, "moved")
         ]
         output.print_rows(("feature", "class", "before", "after"), rows)
+
+
+def _print_likeness(dataset: Json) -> None:
+    output.print_fields({"dataset": dataset["sentence"]})
+    if dataset["state"] == "unlike":
+        rows = [
+            (one["feature"], one["value"] or "unknown", one["runs"], _percent(one["share"]))
+            for one in items(dataset, "unseen")
+        ]
+        output.print_rows(("feature", "no example has", "runs", "share"), rows)
 
 
 def _print_judges(found: Json) -> None:

@@ -38,6 +38,7 @@ _METRICS: Sequence[tuple[str, str]] = (
     ("open_debt_age", "Age of the oldest open review (hours)"),
     ("queue_age", "Age of the oldest item in the queue (hours)"),
     ("drift", "Inputs have drifted"),
+    ("unlike_dataset", "Share of runs of a kind that no example is, at least (0 to 1)"),
 )
 
 

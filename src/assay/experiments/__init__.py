@@ -38,6 +38,7 @@ from assay.experiments.planning import Started, create, run_example
 from assay.experiments.reading import get, list_experiments, runs_in_portions, scores_of_run
 from assay.experiments.reporting import Case, comparison_markdown, gate_markdown, junit_xml, mismatch_words
 from assay.experiments.result_store import GatedVersion
+from assay.experiments.store import example_features
 from assay.experiments.trials import Trial, try_evaluators
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "create",
     "decision_json",
     "examine",
+    "example_features",
     "export",
     "follow",
     "gate_markdown",

@@ -3,6 +3,7 @@
 from assay.monitoring.alert_rules import AlertRule
 from assay.monitoring.alert_store import Alert
 from assay.monitoring.alerts import Look, add_alert, list_alerts, preview, remove_alert, watch
+from assay.monitoring.dataset_likeness import dataset_likeness, likeness
 from assay.monitoring.drifting import drift, input_drift, stability_index, sum_up_inputs, watch_inputs
 from assay.monitoring.errors import AlertNotFoundError
 from assay.monitoring.estimation import Estimate, estimate
@@ -18,6 +19,7 @@ from assay.monitoring.model import (
     InputDrift,
     Judge,
     JudgeCounts,
+    Likeness,
     Moved,
     Part,
     Point,
@@ -25,6 +27,8 @@ from assay.monitoring.model import (
     Query,
     Tally,
     Trend,
+    UnseenClass,
+    UnseenFeature,
 )
 from assay.monitoring.operations import Failures, Operations, Stretch, operations
 from assay.monitoring.operations_store import FailureGroup, Pace, Spending
@@ -50,6 +54,7 @@ __all__ = [
     "Judge",
     "JudgeCounts",
     "Lifecycle",
+    "Likeness",
     "Line",
     "Look",
     "Moved",
@@ -65,14 +70,18 @@ __all__ = [
     "Tally",
     "Trend",
     "Tried",
+    "UnseenClass",
+    "UnseenFeature",
     "add_alert",
     "bucket_edges",
+    "dataset_likeness",
     "drift",
     "estimate",
     "input_drift",
     "judge",
     "lifecycle",
     "lifecycle_from",
+    "likeness",
     "list_alerts",
     "operations",
     "preview",

@@ -9,6 +9,7 @@
 | `queue_age` | hours that the oldest item has waited for a verdict | threshold |
 | `miss_rate` | lower bound of the share of wrong results that holds however often one looks | threshold |
 | `drift` | 1 if the inputs have drifted, else 0 | 0 |
+| `unlike_dataset` | lower bound of the share of runs of the last 7 days of a kind that no example is | threshold |
 
 Rates and percentiles of fewer than `minimum` runs are no data. So a miss rate fires only when it is shown to be above
 the threshold, and by chance in one of twenty automations at most, ever.
@@ -20,7 +21,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Metric = Literal["failure_rate", "error_count", "latency_p95", "open_debt_age", "queue_age", "miss_rate", "drift"]
+Metric = Literal[
+    "failure_rate", "error_count", "latency_p95", "open_debt_age", "queue_age", "miss_rate", "drift", "unlike_dataset"
+]
 State = Literal["ok", "firing", "no_data"]
 Told = Literal["alert.firing", "alert.resolved"]
 

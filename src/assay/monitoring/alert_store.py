@@ -181,7 +181,7 @@ async def drawn_at(
 def _plain(
     metric: Metric,
 ) -> Literal["failure_rate", "error_count", "latency_p95", "open_debt_age", "queue_age"]:
-    assert metric not in {"miss_rate", "drift"}
+    assert metric not in {"miss_rate", "drift", "unlike_dataset"}
     return metric  # pyright: ignore[reportReturnType] # a set does not narrow
 
 

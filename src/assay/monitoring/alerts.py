@@ -1,6 +1,6 @@
 """Alerts of an automation: kept, looked at by the clock, told through webhooks, and tried out on the past."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 
@@ -11,6 +11,7 @@ from assay.ids import new_id
 from assay.monitoring import alert_store, store
 from assay.monitoring.alert_rules import AlertRule, Standing, State, Step, step
 from assay.monitoring.alert_store import Alert
+from assay.monitoring.dataset_likeness import dataset_likeness
 from assay.monitoring.drifting import input_drift
 from assay.monitoring.errors import AlertNotFoundError
 
@@ -76,7 +77,7 @@ async def preview(
 ) -> Sequence[Look]:
     """Tell how a rule would have stood, at up to 200 moments evenly spread over the past; nothing is written.
 
-    Feedback and queue are taken as they are known now: what was open, ended and opened again counts as open.
+    Feedback, queue and examples are taken as they are known now: what was open, ended and opened again counts as open.
 
     Raises:
         AutomationNotFoundError: there is no such automation.
@@ -147,22 +148,36 @@ async def _values(
     tx: db.Transaction, organization_id: str, automation_id: str, rule: AlertRule, moments: Sequence[datetime]
 ) -> list[float | None]:
     if rule.metric == "drift":
-        return await _drifts(tx, organization_id, automation_id, moments)
+        return await _daily(_drifted, tx, organization_id, automation_id, moments)
+    if rule.metric == "unlike_dataset":
+        return await _daily(_unlike, tx, organization_id, automation_id, moments)
     if rule.metric == "miss_rate":
         return await _miss_rates(tx, organization_id, automation_id, rule, moments)
     return await alert_store.values(tx, organization_id, automation_id, rule, moments)
 
 
-async def _drifts(
-    tx: db.Transaction, organization_id: str, automation_id: str, moments: Sequence[datetime]
+_Measure = Callable[[db.Transaction, str, str, datetime], Awaitable[float | None]]
+
+
+async def _daily(
+    measure: _Measure, tx: db.Transaction, organization_id: str, automation_id: str, moments: Sequence[datetime]
 ) -> list[float | None]:
+    """Measure once for each day: only past days count, so within one nothing changes."""
     by_day: dict[datetime, float | None] = {}
     for moment in moments:
         day = datetime.combine(moment.astimezone(UTC).date(), time(), UTC)
         if day not in by_day:
-            found = await input_drift(tx, organization_id, automation_id, until=moment)
-            by_day[day] = None if found.state == "no_data" else float(found.state == "drifted")
+            by_day[day] = await measure(tx, organization_id, automation_id, moment)
     return [by_day[datetime.combine(moment.astimezone(UTC).date(), time(), UTC)] for moment in moments]
+
+
+async def _drifted(tx: db.Transaction, organization_id: str, automation_id: str, moment: datetime) -> float | None:
+    found = await input_drift(tx, organization_id, automation_id, until=moment)
+    return None if found.state == "no_data" else float(found.state == "drifted")
+
+
+async def _unlike(tx: db.Transaction, organization_id: str, automation_id: str, moment: datetime) -> float | None:
+    return (await dataset_likeness(tx, organization_id, automation_id, until=moment)).unlike
 
 
 async def _miss_rates(

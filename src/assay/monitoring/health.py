@@ -13,10 +13,24 @@ from itertools import accumulate, compress, pairwise
 from assay import clock, db, reviews
 from assay.errors import InvalidValueError
 from assay.monitoring import store
+from assay.monitoring.dataset_likeness import dataset_likeness
 from assay.monitoring.drifting import input_drift
 from assay.monitoring.estimation import estimate
 from assay.monitoring.judging import judge
-from assay.monitoring.model import Backlog, Bucket, InputDrift, Judge, Mode, Part, Point, Quality, Query, Tally, Trend
+from assay.monitoring.model import (
+    Backlog,
+    Bucket,
+    InputDrift,
+    Judge,
+    Likeness,
+    Mode,
+    Part,
+    Point,
+    Quality,
+    Query,
+    Tally,
+    Trend,
+)
 from assay.statistics import wilson
 
 LONGEST = timedelta(days=400)
@@ -40,6 +54,7 @@ class Health:
     debt: Backlog
     queue: Backlog
     drift: InputDrift
+    likeness: Likeness
     judges: Sequence[Judge]
     reviewers: reviews.Agreement
 
@@ -90,6 +105,7 @@ async def review_health(tx: db.Transaction, organization_id: str, automation_id:
         debt=await store.debt(tx, *place),
         queue=await store.queue(tx, *place),
         drift=await input_drift(tx, *place),
+        likeness=await dataset_likeness(tx, *place),
         judges=[judge(counts) for counts in await store.judges(tx, *place, query.start, query.end)],
         reviewers=(await reviews.reviewer_agreement(tx, *place, since=query.start, until=query.end)).together,
     )

@@ -219,3 +219,63 @@ class InputDrift:
     after: int = 0
     features: Sequence[FeatureDrift] = field(default_factory=tuple[FeatureDrift, ...])
     moved: Sequence[Moved] = field(default_factory=tuple[Moved, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenFeature:
+    """How many runs are of classes of one feature that no example has, as a share of all with its 95 % interval.
+
+    `at_least` is a one-sided 99 % lower bound, by which it is decided.
+    """
+
+    feature: str
+    runs: int
+    share: float
+    interval: Interval
+    at_least: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenClass:
+    """A class of a feature that no example has; '' where it is not known of these runs, and is of all examples."""
+
+    feature: str
+    value: str
+    runs: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """Whether the dataset has documents like those of `runs` live runs since `start`; `examples` are known.
+
+    `no_data`: fewer than 30 runs, or of no example anything is known. `classes` are the commonest that none has.
+    """
+
+    state: Literal["like", "unlike", "no_data"]
+    start: date | None
+    runs: int
+    examples: int
+    features: Sequence[UnseenFeature] = field(default_factory=tuple[UnseenFeature, ...])
+    classes: Sequence[UnseenClass] = field(default_factory=tuple[UnseenClass, ...])
+
+    @property
+    def unlike(self) -> float | None:
+        """The lower bound of the share of runs that are unlike all examples in one feature, the worst of them."""
+        return None if self.state == "no_data" else max((one.at_least for one in self.features), default=0.0)
+
+    @property
+    def sentence(self) -> str:
+        """What it comes to, in words."""
+        if self.state == "no_data":
+            return "Too few runs or examples are known to say whether the dataset has documents like these."
+        if self.state == "like":
+            return "The dataset has documents like these."
+        shown = {one.feature: one for one in reversed(self.classes)}
+        worst = max(self.features, key=lambda one: one.at_least)
+        named = shown.get(worst.feature)
+        kind = "" if named is None else f", most often {named.value or 'none that is known'}"
+        return (
+            f"The dataset has nothing like {worst.share:.0%} of the last runs: no example has their"
+            f" {worst.feature}{kind}."
+        )
