@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, Any
+from typing import IO, Any, Literal
 from urllib.parse import quote
 
 from assay_client.errors import ApiError, WaitTimeoutError
@@ -121,6 +121,16 @@ class Runs:
     def cancel(self, run_id: str) -> dict[str, Any]:
         """Ask for a cancellation; `cancellation.state` says what became of it. Safe to repeat."""
         return self._transport.request("POST", f"{_path(run_id)}/cancel", repeatable=True)
+
+    def act_on_many(
+        self, action: Literal["cancel", "delete"], filters: Query, *, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Cancel or delete what the filters of `list` find, a thousand at once: `{count, kept, more, …}`.
+
+        `dry_run` counts and does nothing.
+        """
+        body = {"action": action, "dryRun": dry_run}
+        return self._transport.request("POST", "/runs/bulk", query=filters, body=body, repeatable=True)
 
     def delete(self, run_id: str) -> dict[str, Any]:
         """Delete a finished run with everything it left."""

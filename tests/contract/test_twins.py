@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.acceptance.envelopes import envelope
+from tests.acceptance.serving import gate, gate_step, push, set_step
 
 SAME = "evaluators: [{name: same, type: exact-diff}]"
 SCRIPT = """\
@@ -75,3 +76,30 @@ def test_evaluators_do_not_replace_those_that_nobody_saw(http: httpx.Client, wor
     assert (page["total"], page["data"][0]["number"]) == (after["number"], before["number"])
     assert http.get(f"{path}/history/{page['data'][0]['id']}").json()["yaml"] == before["yaml"]
     assert http.put(path, json={"yaml": before["yaml"]}).status_code == 200
+
+
+def test_all_runs_of_a_filter_are_counted_then_deleted_and_those_under_review_kept(http: httpx.Client):
+    push(http, "many", [set_step(given="{{ input }}")])
+    http.put("/automations/workflows.many/sampling", json={"rate": 0}).raise_for_status()
+    start = {"target": "workflows.many"}
+    ids = [http.post("/runs", json=start, params={"wait_for_completion": 20}).json()["id"] for _ in range(3)]
+    http.put(f"/runs/{ids[0]}/feedback", json={"rating": "fail", "status": "open"}).raise_for_status()
+    of_many = {"source": "workflows.many", "status": "completed"}
+    counted = http.post("/runs/bulk", params=of_many, json={"action": "delete", "dryRun": True}).json()
+    assert counted == {"action": "delete", "dryRun": True, "count": 3, "kept": 0, "more": False}
+    assert http.post("/runs/bulk", params=of_many, json={"action": "cancel", "dryRun": True}).json()["count"] == 0
+    done = http.post("/runs/bulk", params=of_many, json={"action": "delete"}).json()
+    assert (done["count"], done["kept"]) == (2, 1)
+    assert [run["id"] for run in http.get("/runs", params=of_many).json()["runs"]] == ids[:1]
+    envelope(http.post("/runs/bulk", json={"action": "delete"}), 400)
+    envelope(http.post("/runs/bulk", params=of_many, json={"action": "forget"}), 400)
+    envelope(http.post("/runs/bulk", params={"nonsense": "1"}, json={"action": "delete"}), 400, "unknown_parameter")
+
+
+def test_whoever_cancels_runs_is_written_down(http: httpx.Client):
+    push(http, "slow", [gate_step("closed")])
+    with gate("closed"):
+        ids = {http.post("/runs", json={"target": "workflows.slow"}).json()["id"] for _ in range(2)}
+        done = http.post("/runs/bulk", params={"source": "workflows.slow"}, json={"action": "cancel"}).json()
+    assert (done["count"], done["kept"]) == (2, 0)
+    assert ids <= {entry["target"] for entry in http.get("/audit", params={"action": "run.cancelled"}).json()["data"]}

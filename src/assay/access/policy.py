@@ -106,6 +106,7 @@ POLICY: Mapping[tuple[str, str], Needed] = {
     ("POST", "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver"): "full_access",
     ("GET", "/runs"): "runs:read",
     ("POST", "/runs"): "runs:write",
+    ("POST", "/runs/bulk"): "runs:write",
     ("GET", "/runs/{run_id}"): _SEES_RUN,
     ("DELETE", "/runs/{run_id}"): "runs:write",
     ("POST", "/runs/{run_id}/cancel"): "runs:write",

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from assay import access, automations, db, engine, files, reviews, runs, traces
+from assay import access, automations, db, files, reviews, runs, traces
 from assay.api import feedback_bodies, parameters, run_bodies, run_filters
+from assay.api.bodies import checked, described, read_json
 from assay.api.callers import Authorized, Here
 from assay.api.errors import JsonResponse
 from assay.errors import InvalidValueError
@@ -15,6 +17,17 @@ router = APIRouter(tags=["runs"])
 
 EXPANSIONS = ("input", "usage", "execution", "debug")
 MAX_ZIP_BYTES = 512 * 1024**2
+
+
+class BulkBody(BaseModel):
+    """What to do to all runs that the filters find."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+
+    action: runs.RunAction = Field(description="`cancel` what goes on, or `delete` what has ended, for ever.")
+    dry_run: bool = Field(default=False, alias="dryRun", description="Count, and do nothing.")
+
+
 _QUERY = run_filters.NAMES | {"cursor", "offset", "limit", "sort", "order"}
 
 
@@ -98,9 +111,7 @@ async def delete_run(run_id: str, caller: Authorized, server: Here) -> Response:
 async def cancel_run(run_id: str, caller: Authorized, server: Here) -> Response:
     """Cancel a run: at once if it has not started, else at its next step. Safe to repeat."""
     async with server.database.transaction() as tx:
-        found = await engine.request_cancel(tx, caller.organization_id, run_id)
-        if found is None:
-            raise runs.RunNotFoundError
+        found = await runs.cancel(tx, caller, run_id)
         run = await _run(tx, caller.organization_id, run_id)
     state = "cancelled" if found.status.finished else "requested"
     return JsonResponse(
@@ -114,6 +125,34 @@ async def cancel_run(run_id: str, caller: Authorized, server: Here) -> Response:
                 "wasStatus": found.was_status.value,
             },
         }
+    )
+
+
+@router.post("/runs/bulk", openapi_extra=described(BulkBody))
+async def act_on_many(request: Request, caller: Authorized, server: Here) -> Response:
+    """Cancel or delete all runs that the filters of `/runs` find and it can be done to, a thousand at once.
+
+    `count` says of how many that is, and with `dryRun` of how many it would be; `kept` were left alone, because they
+    are under review or went on meanwhile; `more`: ask again for the others.
+    """
+    parameters.only(request, run_filters.NAMES)
+    body = checked(BulkBody, await read_json(request, server.settings.max_json_bytes))
+    if not request.query_params:
+        message = "Say which runs, by filters in the query."
+        raise InvalidValueError(message, hint="createdBefore=0m finds all there are.")
+    async with server.database.transaction() as tx:
+        found = await runs.actionable(
+            tx,
+            caller.organization_id,
+            await run_filters.read(tx, caller, request),
+            body.action,
+            timeout_seconds=server.settings.list_timeout_seconds,
+        )
+    done = runs.Acted(len(found.run_ids), 0)
+    if not body.dry_run:
+        done = await runs.act_on(server.database, server.blobs, caller, found.run_ids, body.action)
+    return JsonResponse(
+        {"action": body.action, "dryRun": body.dry_run, "count": done.count, "kept": done.kept, "more": found.more}
     )
 
 

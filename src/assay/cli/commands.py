@@ -34,7 +34,7 @@ COMMANDS: Mapping[str, Place] = {
     "run": Place(RUNS, "starting", "run", "Start a run."),
     "rerun": Place(RUNS, "starting", "rerun", "Start a run again with the same input."),
     "runs": Place(
-        RUNS, "runs", "app", "Look at runs: list, get, trace, scores, watch, cancel, compare, delete, artifacts."
+        RUNS, "runs", "app", "Look at runs: list, get, trace, scores, watch, cancel, compare, delete, bulk, artifacts."
     ),
     "review": Place(
         RUNS,

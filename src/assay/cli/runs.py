@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from assay.cli import artifacts, expected_files, feedback, incumbents, output, resolutions, starting
+from assay.cli import artifacts, bulk_actions, expected_files, feedback, incumbents, output, resolutions, starting
 from assay.cli.answers import Json, items, part
 from assay.cli.connection import connect
 from assay.cli.failure import ExitCode
@@ -21,8 +21,9 @@ from assay.cli.waiting import tell_end, until_finished
 EXIT_CODES = {"pass": ExitCode.OK, "fail": ExitCode.FAILED, "inconclusive": ExitCode.CANNOT_TELL}
 EXPANSIONS = ("input", "usage", "execution", "debug")
 
-app = typer.Typer(help="Look at runs: list, get, trace, scores, watch, cancel, compare, delete, artifacts.")
+app = typer.Typer(help="Look at runs: list, get, trace, scores, watch, cancel, compare, delete, bulk, artifacts.")
 app.add_typer(artifacts.app, name="artifacts")
+app.add_typer(bulk_actions.app, name="bulk")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(feedback.app, name="fb", hidden=True)
 app.add_typer(expected_files.app, name="expected")

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request
 from pydantic import JsonValue
 from starlette.responses import RedirectResponse, Response
 
-from assay import automations, db, engine, experiments, files, reviews, rollouts, runs, traces
+from assay import automations, db, experiments, files, reviews, rollouts, runs, traces
 from assay.dashboard.document_pages import RunFile, page_url, run_file
 from assay.dashboard.error_page import status_of
 from assay.dashboard.rendering import Page, render, render_part
@@ -138,8 +138,7 @@ async def rerun(
 async def cancel(run_id: str, visitor: SignedIn, server: Here) -> Response:
     """Ask a run to stop."""
     async with server.database.transaction() as tx:
-        if await engine.request_cancel(tx, visitor.caller.organization_id, run_id) is None:
-            raise runs.RunNotFoundError
+        await runs.cancel(tx, visitor.caller, run_id)
     return RedirectResponse(f"/runs/{run_id}", 303)
 
 

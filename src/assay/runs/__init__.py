@@ -1,8 +1,10 @@
 """One execution of an exact version: starting, waiting, reading, cancelling, repeating, removing."""
 
 from assay.engine import RunStatus
+from assay.runs.acting_on_many import Acted, Actionable, RunAction, act_on, actionable
 from assay.runs.activity import daily_runs
 from assay.runs.batches import ExampleStart, create_batch
+from assay.runs.cancelling import cancel
 from assay.runs.comparison import Difference, StepComparison, compare_steps, differences
 from assay.runs.deletion import delete_expired, delete_run
 from assay.runs.errors import (
@@ -44,6 +46,8 @@ from assay.runs.workflow_execution import TimeLimits
 
 __all__ = [
     "SYSTEM",
+    "Acted",
+    "Actionable",
     "ApiTriggerDisabledError",
     "AutomationDisabledError",
     "Chosen",
@@ -63,6 +67,7 @@ __all__ = [
     "InvalidFileReferenceError",
     "ManualTriggerDisabledError",
     "Person",
+    "RunAction",
     "RunDetail",
     "RunFilters",
     "RunInput",
@@ -82,6 +87,9 @@ __all__ = [
     "TimeLimits",
     "TriggerType",
     "Upload",
+    "act_on",
+    "actionable",
+    "cancel",
     "check_trigger",
     "compare_steps",
     "count_in_flight",
