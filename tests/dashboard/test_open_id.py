@@ -15,9 +15,10 @@ from tests.dashboard.browsing import PageAs, axe, fits
 from tests.dashboard.conftest import sign_in_link
 from tests.fakes.sign_in_provider import CLIENT_ID, CLIENT_SECRET, Given, SignInProvider, query_of, sign_in_provider
 
-from assay import access, db
+from assay import access, bootstrap, db
 from assay.dashboard.open_id import ATTEMPT_COOKIE
 from assay.dashboard.visitors import COOKIE
+from assay.errors import InvalidValueError
 from assay.settings import Settings
 
 PUBLIC_URL = "http://assay.example.org"
@@ -312,3 +313,26 @@ async def test_one_person_who_comes_twice_at_once_is_added_once(served: Served, 
 
     served.do(both)
     assert "twice@example.com" in _members(http)
+
+
+async def test_a_provider_needs_a_client_and_an_address_to_come_back_to():
+    issuer = "https://accounts.example.org"
+    for incomplete in (
+        Settings(oidc_issuer=issuer),
+        Settings(oidc_issuer=issuer, oidc_client_id=CLIENT_ID),
+        Settings(oidc_issuer=issuer, public_url=PUBLIC_URL),
+    ):
+        with pytest.raises(InvalidValueError, match="ASSAY_OIDC_CLIENT_ID and ASSAY_PUBLIC_URL"):
+            async with bootstrap.open_server(incomplete):
+                pass
+
+
+def test_where_people_come_by_tls_nothing_else_carries_the_cookies(served: Served):
+    settings = served.server.settings.model_copy(update={"public_url": "https://assay.example.org"})
+    with serving.serving(settings, with_worker=False) as running:
+        link = sign_in_link(running, "member")
+        cookies = [
+            httpx.get(f"{running.base_url}{START}", trust_env=False, verify=False).headers["set-cookie"],
+            httpx.post(link, trust_env=False, verify=False).headers["set-cookie"],
+        ]
+    assert ["secure" in cookie.lower().split("; ") for cookie in cookies] == [True, True]
