@@ -5,10 +5,10 @@ expect; they describe the reviews. `quality` describes the runs.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate, compress, pairwise
+from itertools import accumulate, chain, compress, pairwise
 
 from assay import clock, db, reviews
 from assay.errors import InvalidValueError
@@ -20,6 +20,7 @@ from assay.monitoring.judging import judge
 from assay.monitoring.model import (
     Backlog,
     Bucket,
+    Drawn,
     InputDrift,
     Judge,
     Likeness,
@@ -38,7 +39,6 @@ MOST_POINTS = 200
 TIMEOUT_SECONDS = 10.0
 _NOW = timedelta(days=1)
 _TICK = timedelta(microseconds=1)
-_MODES: tuple[Mode, ...] = ("live", "shadow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ async def review_health(tx: db.Transaction, organization_id: str, automation_id:
         Part(start, end, _tally(times, verdicts, start, end, runs_before[end] - runs_before[start]))
         for start, end in pairwise(edges)
     ]
-    rate = await _rate_drawn(tx, *place)
+    sample = await store.drawn(tx, *place, edges)
     return Health(
         query,
         summary=_tally(times, verdicts, query.start, query.end, runs_before[edges[-1]] - runs_before[edges[0]]),
@@ -100,8 +100,8 @@ async def review_health(tx: db.Transaction, organization_id: str, automation_id:
             )
             for span in spans
         ],
-        quality=[await _quality(tx, *place, mode, query, drawn=rate) for mode in _MODES],
-        trend=await _trend(tx, *place, edges),
+        quality=await _qualities(tx, *place, query, sample),
+        trend=_trend(edges, sample["live"]),
         debt=await store.debt(tx, *place),
         queue=await store.queue(tx, *place),
         drift=await input_drift(tx, *place),
@@ -176,10 +176,7 @@ async def _rate_drawn(tx: db.Transaction, organization_id: str, automation_id: s
     return max(policy.rate, policy.floor) > 0 or any(stratum.rate > 0 for stratum in policy.strata)
 
 
-async def _trend(
-    tx: db.Transaction, organization_id: str, automation_id: str, edges: Sequence[datetime]
-) -> list[Trend]:
-    parts = await store.drawn_by_part(tx, organization_id, automation_id, edges)
+def _trend(edges: Sequence[datetime], parts: Sequence[Sequence[Drawn]]) -> list[Trend]:
     found: list[Trend] = []
     for (start, end), groups in zip(pairwise(edges), parts, strict=True):
         told = estimate(groups)
@@ -188,12 +185,35 @@ async def _trend(
     return found
 
 
+async def _qualities(
+    tx: db.Transaction,
+    organization_id: str,
+    automation_id: str,
+    query: Query,
+    sample: Mapping[Mode, Sequence[Sequence[Drawn]]],
+) -> list[Quality]:
+    place = organization_id, automation_id
+    drawn = await _rate_drawn(tx, *place)
+    naive = await store.naive(tx, *place, query.start, query.end)
+    return [
+        await _quality(tx, *place, mode, query, list(chain(*sample[mode])), naive[mode], drawn=drawn)
+        for mode in store.MODES
+    ]
+
+
 async def _quality(
-    tx: db.Transaction, organization_id: str, automation_id: str, mode: Mode, query: Query, *, drawn: bool
+    tx: db.Transaction,
+    organization_id: str,
+    automation_id: str,
+    mode: Mode,
+    query: Query,
+    groups: Sequence[Drawn],
+    naive: tuple[int, int],
+    *,
+    drawn: bool,
 ) -> Quality:
     place = organization_id, automation_id, mode, query.start, query.end
-    groups = await store.drawn(tx, *place)
-    passed, everything = await store.naive(tx, *place)
+    passed, everything = naive
     found = estimate(groups)
     state = "no_reviews" if found is None else "measured"
     if not drawn and query.end > clock.now() - _NOW and await store.has_traffic(tx, *place):

@@ -72,8 +72,7 @@ async def operations(
     paces = await operations_store.paces(tx, *place, edges)
     spent = await operations_store.spending(tx, *place, edges)
     total, looked_at = await operations_store.count_failed(tx, *place, start, end)
-    by_code = await operations_store.failures(tx, *place, start, end, by="code") if looked_at else []
-    by_step = await operations_store.failures(tx, *place, start, end, by="step") if looked_at else []
+    by_code, by_step = await operations_store.failures(tx, *place, start, end) if looked_at else ([], [])
     return Operations(
         start,
         end,

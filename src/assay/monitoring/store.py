@@ -8,6 +8,7 @@ from typing import Any
 from assay import db, jsontext
 from assay.monitoring.model import Backlog, Drawn, InputDay, JudgeCounts, Mode, Query
 
+MODES: tuple[Mode, ...] = ("live", "shadow")
 MOST_REVIEWED = 500_000
 MOST_RUNS_A_DAY = 1_000
 """Runs of a day whose input is looked at; of more, those of the smallest ranks, which are as good as any."""
@@ -66,39 +67,27 @@ FROM unnest($3::timestamptz[], $4::timestamptz[]) WITH ORDINALITY AS part (start
 ORDER BY part.place
 """
 
+# `width_bucket` numbers the stretches of time from 1 on, in one pass over the sample.
 _DRAWN = """
-SELECT coalesce(sample_stratum, '') AS stratum, sample_probability AS probability, count(*) AS sampled,
+SELECT width_bucket(created_at, $3::timestamptz[]) AS place, mode, coalesce(sample_stratum, '') AS stratum,
+       sample_probability AS probability, count(*) AS sampled,
        count(*) FILTER (WHERE review_rating = 'pass') AS passed,
        count(*) FILTER (WHERE review_rating = 'fail') AS failed,
        count(*) FILTER (WHERE review_rating = 'partial') AS partial
 FROM runs
-WHERE organization_id = $1 AND automation_id = $2 AND sampled AND mode = $3 AND outcome = 'completed'
+WHERE organization_id = $1 AND automation_id = $2 AND sampled AND mode IN ('live', 'shadow') AND outcome = 'completed'
     AND created_at >= $4 AND created_at < $5 AND parent_run_id IS NULL AND sample_probability > 0
-GROUP BY 1, 2 ORDER BY 1, 2
-"""
-
-_DRAWN_BY_PART = """
-SELECT part.place, groups.*
-FROM unnest($3::timestamptz[], $4::timestamptz[]) WITH ORDINALITY AS part (start, finish, place),
-     LATERAL (
-        SELECT coalesce(sample_stratum, '') AS stratum, sample_probability AS probability, count(*) AS sampled,
-               count(*) FILTER (WHERE review_rating = 'pass') AS passed,
-               count(*) FILTER (WHERE review_rating = 'fail') AS failed,
-               count(*) FILTER (WHERE review_rating = 'partial') AS partial
-        FROM runs
-        WHERE organization_id = $1 AND automation_id = $2 AND sampled AND mode = 'live' AND outcome = 'completed'
-            AND created_at >= part.start AND created_at < part.finish AND parent_run_id IS NULL
-            AND sample_probability > 0
-        GROUP BY 1, 2) AS groups
-ORDER BY part.place, groups.stratum, groups.probability
+GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 
 _NAIVE = """
-SELECT count(*) FILTER (WHERE split_part(review_standing, '/', 2) = 'pass') AS passed,
-       count(*) FILTER (WHERE split_part(review_standing, '/', 2) IN ('pass', 'fail', 'partial')) AS reviewed
-FROM runs
-WHERE organization_id = $1 AND automation_id = $2 AND review_created_at IS NOT NULL AND mode = $3
-    AND outcome = 'completed' AND created_at >= $4 AND created_at < $5
+SELECT mode, split_part(review_standing, '/', 2) AS rating, sum(runs)::bigint AS runs
+FROM (
+    SELECT mode, review_standing, count(*) AS runs FROM runs
+    WHERE organization_id = $1 AND automation_id = $2 AND review_created_at IS NOT NULL AND mode IN ('live', 'shadow')
+        AND outcome = 'completed' AND created_at >= $3 AND created_at < $4
+    GROUP BY 1, 2
+) AS counted GROUP BY 1, 2
 """
 
 # The mode stands in the text, because the few shadow runs have an index of their own.
@@ -276,30 +265,29 @@ async def counted(
 
 
 async def drawn(
-    tx: db.Transaction, organization_id: str, automation_id: str, mode: Mode, start: datetime, end: datetime
-) -> list[Drawn]:
-    """Sum up the random sample by stratum and probability."""
-    return [Drawn(**dict(row)) for row in await tx.fetch(_DRAWN, organization_id, automation_id, mode, start, end)]
-
-
-async def drawn_by_part(
     tx: db.Transaction, organization_id: str, automation_id: str, edges: Sequence[datetime]
-) -> list[list[Drawn]]:
-    """Sum up the random sample of live runs between each two neighbours of `edges`, as `drawn` does."""
-    found: list[list[Drawn]] = [list[Drawn]() for _ in edges[1:]]
-    for row in await tx.fetch(_DRAWN_BY_PART, organization_id, automation_id, list(edges[:-1]), list(edges[1:])):
+) -> dict[Mode, list[list[Drawn]]]:
+    """Sum up the random sample between each two neighbours of `edges`, by stratum and probability."""
+    found: dict[Mode, list[list[Drawn]]] = {mode: [list[Drawn]() for _ in edges[1:]] for mode in MODES}
+    arguments = organization_id, automation_id, list(edges), edges[0], edges[-1]
+    for row in await tx.fetch(_DRAWN, *arguments):
         values = dict(row)
+        mode: Mode = values.pop("mode")
         place: int = values.pop("place")
-        found[place - 1].append(Drawn(**values))
+        found[mode][place - 1].append(Drawn(**values))
     return found
 
 
 async def naive(
-    tx: db.Transaction, organization_id: str, automation_id: str, mode: Mode, start: datetime, end: datetime
-) -> tuple[int, int]:
-    """Count the passed and all of the reviewed runs, however they were picked."""
-    row = await tx.fetch_one(_NAIVE, organization_id, automation_id, mode, start, end)
-    return (0, 0) if row is None else (row["passed"], row["reviewed"])
+    tx: db.Transaction, organization_id: str, automation_id: str, start: datetime, end: datetime
+) -> dict[Mode, tuple[int, int]]:
+    """Count, by mode, the passed and all of the reviewed runs, however they were picked."""
+    found: dict[Mode, tuple[int, int]] = dict.fromkeys(MODES, (0, 0))
+    for row in await tx.fetch(_NAIVE, organization_id, automation_id, start, end):
+        if row["rating"] != "none":
+            passed, everything = found[row["mode"]]
+            found[row["mode"]] = passed + (row["rating"] == "pass") * row["runs"], everything + row["runs"]
+    return found
 
 
 async def has_traffic(

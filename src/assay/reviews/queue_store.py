@@ -171,7 +171,7 @@ _PROGRESS = """
 WITH done AS (
     SELECT verdict.reviewer, count(*) AS done,
            percentile_cont(0.5) WITHIN GROUP (ORDER BY verdict.seconds) AS median_seconds
-    FROM verdicts verdict JOIN runs item ON item.id = verdict.run_id
+    FROM verdicts verdict{of_runs}
     WHERE verdict.organization_id = $1 AND verdict.created_at >= $2 AND verdict.rating IS NOT NULL{automation}
     GROUP BY verdict.reviewer
 ), holding AS (
@@ -424,9 +424,10 @@ async def _figures(
     tx: db.Transaction, template: str, values: Sequence[object], automation_id: str | None
 ) -> list[db.Row]:
     if automation_id is None:
-        return await tx.fetch(template.format(automation=""), *values)
+        return await tx.fetch(template.format(automation="", of_runs=""), *values)
     condition = f" AND item.automation_id = ${len(values) + 1}"
-    return await tx.fetch(template.format(automation=condition), *values, automation_id)
+    of_runs = " JOIN runs item ON item.id = verdict.run_id"
+    return await tx.fetch(template.format(automation=condition, of_runs=of_runs), *values, automation_id)
 
 
 async def _items(tx: db.Transaction, organization_id: str, rows: Sequence[db.Row]) -> list[QueueItem]:

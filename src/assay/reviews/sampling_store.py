@@ -99,7 +99,7 @@ SELECT EXISTS (
 _DRAWN = """
 WITH drawn AS (
     SELECT coalesce(sample_stratum, '') AS stratum, sample_probability AS probability, review_rating AS rating,
-           review_status AS status, review_created_at AS reviewed_at, completed_at
+           review_created_at AS reviewed_at, completed_at
     FROM runs
     WHERE organization_id = $1 AND automation_id = $2 AND sampled AND mode = $3 AND version_id = $4
         AND created_at >= $5 AND outcome = 'completed' AND parent_run_id IS NULL AND sample_probability > 0
