@@ -162,7 +162,7 @@ async def open_worker(settings: Settings) -> AsyncGenerator[engine.Worker]:
                 engine.WorkerLimits(
                     settings.worker_concurrency, settings.heartbeat_seconds, settings.worker_grace_seconds
                 ),
-                _chores(database, blobs),
+                _chores(database, blobs, grader),
             )
         finally:
             conducting.cancel()
@@ -249,7 +249,9 @@ def _make_secret_key(path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _chores(database: db.Database, blobs: files.Blobs) -> dict[str, tuple[str, engine.Chore]]:
+def _chores(
+    database: db.Database, blobs: files.Blobs, grader: experiments.Grader
+) -> dict[str, tuple[str, engine.Chore]]:
     """What is done by the clock, by one worker of all."""
 
     async def remove_expired_runs() -> None:
@@ -282,20 +284,24 @@ def _chores(database: db.Database, blobs: files.Blobs) -> dict[str, tuple[str, e
         "forget_webhook_events": ("47 * * * *", forget_webhook_events),
         "top_up_samples": ("41 * * * *", top_up_samples),
         "move_sampling_rates": ("*/15 * * * *", move_sampling_rates),
-        **_watching(database),
+        **_watching(database, grader),
     }
 
 
-def _watching(database: db.Database) -> dict[str, tuple[str, engine.Chore]]:
+def _watching(database: db.Database, grader: experiments.Grader) -> dict[str, tuple[str, engine.Chore]]:
     async def sum_up_inputs() -> None:
         await monitoring.sum_up_inputs(database)
 
     async def watch_alerts() -> None:
         await monitoring.watch(database)
 
+    async def judge_live_runs() -> None:
+        await monitoring.judge_live_runs(database, grader)
+
     return {
         "sum_up_inputs": ("11 * * * *", sum_up_inputs),
         "watch_alerts": ("* * * * *", watch_alerts),
+        "judge_live_runs": ("* * * * *", judge_live_runs),
     }
 
 

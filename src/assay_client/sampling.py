@@ -18,7 +18,7 @@ class Sampling:
         return self._transport.request("GET", _path(automation))
 
     def set_policy(self, automation: str, policy: Mapping[str, Any], *, reason: str | None = None) -> dict[str, Any]:
-        """Put a policy in force: `{rate, floor, strata, doubleReviewShare, minimumPerDay, auto, limits, …}`.
+        """Put a policy in force: `{rate, floor, strata, doubleReviewShare, judgeShare, minimumPerDay, auto, …}`.
 
         What is left out has its default. `reason` is kept with a change of the rate.
 

@@ -213,6 +213,7 @@ def health_json(found: monitoring.Health) -> dict[str, Any]:
         "queue": _backlog(found.queue),
         "drift": {**_drift(found.drift), "dataset": _likeness(found.likeness)},
         "judges": [_judge(one) for one in found.judges],
+        "liveJudges": [_live_judge(one) for one in found.live_judges],
         "reviewers": one_agreement_json(found.reviewers),
     }
 
@@ -374,6 +375,31 @@ def _judge(found: monitoring.Judge) -> dict[str, Any]:
         "tnr": {"value": found.tnr, **_bounds(found.tnr_interval)},
         "correctedPassRate": found.corrected,
         "correctedInterval": _interval(found.corrected_interval),
+    }
+
+
+def _live_judge(found: monitoring.LiveJudge) -> dict[str, Any]:
+    measured = found.measured
+    counts = None if measured is None else measured.counts
+    return {
+        "evaluator": found.name,
+        "evaluatorVersion": found.version,
+        "judgedRuns": found.judged,
+        "unsaid": found.unsaid,
+        "reviewedRuns": 0
+        if counts is None
+        else counts.both_pass + counts.only_judge + counts.only_people + counts.both_fail,
+        "estimate": found.powered,
+        "interval": _interval(found.powered_interval),
+        "method": "ppi++",
+        "trust": found.trust,
+        "reviewsOnly": {"estimate": found.reviews_only, "interval": _interval(found.reviews_only_interval)},
+        "observedPassRate": None if counts is None else counts.all_passed / counts.all_scored,
+        "tpr": None if measured is None else {"value": measured.tpr, **_bounds(measured.tpr_interval)},
+        "tnr": None if measured is None else {"value": measured.tnr, **_bounds(measured.tnr_interval)},
+        "correctedPassRate": None if measured is None else measured.corrected,
+        "correctedInterval": None if measured is None else _interval(measured.corrected_interval),
+        "unknown": found.unknown,
     }
 
 

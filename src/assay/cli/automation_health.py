@@ -1,5 +1,6 @@
 """`assay automations health`: how an automation fares in production, on one screen."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,6 +14,11 @@ _STATES = {
     "no_traffic": "no runs",
     "no_reviews": "not known: nothing of the random sample has been reviewed",
     "unmeasured": "unmeasured: runs complete, and none is drawn for review",
+}
+_UNTRUSTED = {
+    "no_reviews": "it cannot be told: nothing of the random sample that it judged is reviewed",
+    "too_few_right": "not yet: people have seen fewer than 10 right results of the random sample",
+    "too_few_wrong": "not yet: people have seen fewer than 10 wrong results of the random sample",
 }
 Since = Annotated[str | None, typer.Option("--from", metavar="MOMENT", help="ISO 8601, or how long ago, as 7d.")]
 Until = Annotated[str | None, typer.Option("--to", metavar="MOMENT", help="As --from.")]
@@ -37,6 +43,7 @@ def health(
     _print_waiting(found)
     _print_drift(part(found, "drift"))
     _print_judges(found)
+    _print_live_judges(items(found, "liveJudges"))
     _print_buckets(found)
 
 
@@ -113,6 +120,23 @@ def _print_judges(found: Json) -> None:
     output.print_fields(shown)
     if reviewers["warning"]:
         output.say(reviewers["warning"])
+
+
+def _print_live_judges(judges: Sequence[Json]) -> None:
+    if not judges:
+        return
+    output.print_heading("What model judges see in live runs")
+    shown: dict[str, output.Value] = {}
+    for one in judges:
+        name = one["evaluator"]
+        shown[name] = f"judged {one['judgedRuns']} runs, of which people reviewed {one['reviewedRuns']} of the sample"
+        shown[f"{name}: together"] = _with_interval(one["estimate"], one["interval"])
+        shown[f"{name}: people alone"] = _with_interval(
+            part(one, "reviewsOnly")["estimate"], one["reviewsOnly"]["interval"]
+        )
+        if one["unknown"] is not None:
+            shown[f"{name}: trusted"] = _UNTRUSTED[one["unknown"]]
+    output.print_fields(shown)
 
 
 def _print_buckets(found: Json) -> None:

@@ -49,6 +49,10 @@ def set_policy(  # noqa: PLR0913 (one parameter an option)
         float | None,
         typer.Option("--tolerated-miss-rate", min=0, max=0.5, metavar="SHARE", help="Wrong results one can live with."),
     ] = None,
+    judged: Annotated[
+        float | None,
+        typer.Option("--judged", min=0, max=1, metavar="SHARE", help="Share of live runs that llm-judges judge too."),
+    ] = None,
     auto: Annotated[
         bool | None, typer.Option("--auto/--no-auto", help="Let the advisor move the rate.", show_default=False)
     ] = None,
@@ -68,6 +72,7 @@ def set_policy(  # noqa: PLR0913 (one parameter an option)
         "doubleReviewShare": double,
         "minimumPerDay": minimum,
         "toleratedMissRate": tolerated,
+        "judgeShare": judged,
         "auto": auto,
     }
     changes = {key: value for key, value in given.items() if value is not None}
@@ -154,6 +159,7 @@ def _print_policy(found: Json, *, as_json: bool) -> None:
         "double review": _percent(policy["doubleReviewShare"]),
         "minimum per day": policy["minimumPerDay"],
         "tolerated miss rate": _percent(policy["toleratedMissRate"]),
+        "judged by models": _percent(policy["judgeShare"]),
         "auto": policy["auto"],
         "auto limits": f"{_percent(policy['limits']['lowest'])} to {_percent(policy['limits']['highest'])}",
     }

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from assay import clock, db, documents, engine, evaluators, files, jsontext, providers, runs, sandbox
 from assay.errors import AssayError
-from assay.evaluators import EvaluatorSet, GradedFile, Judgement, Subject
+from assay.evaluators import EvaluatorSet, GradedFile, Judgement, Result, Subject
 from assay.experiments import store
 from assay.experiments.model import Graded, Score
 
@@ -82,6 +82,25 @@ class Grader:
         )
         with ExitStack() as resources:
             return await evaluators.judge(evaluator_set, subject, _Context(self, organization_id, run_id, resources))
+
+    async def judge_alone(self, organization_id: str, run_id: str, evaluator_set: EvaluatorSet) -> list[Result]:
+        """Ask every evaluator about a completed run that is nobody's example: nothing is expected of it.
+
+        Nothing of it is kept but what a model answered, which a second call does not pay for again.
+
+        Raises:
+            RunNotFoundError: it has not completed, or is gone.
+        """
+        async with self.database.transaction() as tx:
+            run = await runs.get(tx, organization_id, run_id)
+            given = await runs.get_input(tx, organization_id, run_id)
+        if run is None or given is None or run.summary.status.value != "completed":
+            raise runs.RunNotFoundError
+        subject = Subject(input=dict(given.input), output=run.output, status="completed")
+        with ExitStack() as resources:
+            return await evaluators.grade_all(
+                evaluator_set, subject, _Context(self, organization_id, run_id, resources)
+            )
 
     async def _unless_cancelled(
         self, claim: engine.Claim, outcome: runs.Ended, material: store.Material, evaluator_set: EvaluatorSet

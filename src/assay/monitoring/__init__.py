@@ -10,6 +10,7 @@ from assay.monitoring.estimation import Estimate, estimate
 from assay.monitoring.health import Health, bucket_edges, review_health
 from assay.monitoring.judging import judge, rogan_gladen
 from assay.monitoring.lifecycle import Call, Facts, Lifecycle, Line, Tried, lifecycle, lifecycle_from
+from assay.monitoring.live_judging import judge_live_runs, live_judge
 from assay.monitoring.model import (
     Backlog,
     Bucket,
@@ -19,7 +20,9 @@ from assay.monitoring.model import (
     InputDrift,
     Judge,
     JudgeCounts,
+    JudgedRuns,
     Likeness,
+    LiveJudge,
     Moved,
     Part,
     Point,
@@ -53,9 +56,11 @@ __all__ = [
     "InputDrift",
     "Judge",
     "JudgeCounts",
+    "JudgedRuns",
     "Lifecycle",
     "Likeness",
     "Line",
+    "LiveJudge",
     "Look",
     "Moved",
     "Operations",
@@ -79,10 +84,12 @@ __all__ = [
     "estimate",
     "input_drift",
     "judge",
+    "judge_live_runs",
     "lifecycle",
     "lifecycle_from",
     "likeness",
     "list_alerts",
+    "live_judge",
     "operations",
     "preview",
     "remove_alert",

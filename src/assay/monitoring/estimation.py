@@ -30,10 +30,24 @@ class Estimate:
     unseen: float
 
 
+@dataclass(frozen=True, slots=True)
+class StratumSeen:
+    """What is known of a stratum: an estimated `population` with its `variance`, and where reviewed, the share."""
+
+    population: float
+    variance: float
+    share: float
+    interval: Interval | None
+
+
 def estimate(groups: Sequence[Drawn], confidence: float = 0.95) -> Estimate | None:
     """Estimate the share of right results among all the runs that the groups were drawn from; None without a review."""
     by_stratum = groupby(sorted(groups, key=lambda group: group.stratum), key=lambda group: group.stratum)
-    strata = [_stratum(list(members), confidence) for _, members in by_stratum]
+    return put_together([_stratum(list(members), confidence) for _, members in by_stratum], confidence)
+
+
+def put_together(strata: Sequence[StratumSeen], confidence: float = 0.95) -> Estimate | None:
+    """Make one estimate of those of the strata; None where nothing was seen of any."""
     seen = [stratum for stratum in strata if stratum.interval is not None]
     population = sum(stratum.population for stratum in strata)
     known = sum(stratum.population for stratum in seen)
@@ -54,23 +68,15 @@ def estimate(groups: Sequence[Drawn], confidence: float = 0.95) -> Estimate | No
     return Estimate(share, Interval(lower, upper), unseen)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stratum:
-    population: float
-    variance: float
-    share: float
-    interval: Interval | None
-
-
-def _stratum(groups: Sequence[Drawn], confidence: float) -> _Stratum:
+def _stratum(groups: Sequence[Drawn], confidence: float) -> StratumSeen:
     population = sum(group.sampled / group.probability for group in groups)
     variance = sum(group.sampled * (1 - group.probability) / group.probability**2 for group in groups)
     weight = sum(group.reviewed / group.probability for group in groups)
     if not weight:
-        return _Stratum(population, variance, 0.0, None)
+        return StratumSeen(population, variance, 0.0, None)
     share = sum(group.passed / group.probability for group in groups) / weight
     effective = weight**2 / sum(group.reviewed / group.probability**2 for group in groups)
-    return _Stratum(population, variance, share, score_interval(share, effective, confidence))
+    return StratumSeen(population, variance, share, score_interval(share, effective, confidence))
 
 
 def score_interval(share: float, total: float, confidence: float = 0.95) -> Interval:

@@ -12,11 +12,12 @@ from itertools import accumulate, chain, compress, pairwise
 
 from assay import clock, db, reviews
 from assay.errors import InvalidValueError
-from assay.monitoring import store
+from assay.monitoring import judging_store, store
 from assay.monitoring.dataset_likeness import dataset_likeness
 from assay.monitoring.drifting import input_drift
 from assay.monitoring.estimation import estimate
 from assay.monitoring.judging import judge
+from assay.monitoring.live_judging import live_judges
 from assay.monitoring.model import (
     Backlog,
     Bucket,
@@ -24,6 +25,7 @@ from assay.monitoring.model import (
     InputDrift,
     Judge,
     Likeness,
+    LiveJudge,
     Mode,
     Part,
     Point,
@@ -56,6 +58,7 @@ class Health:
     drift: InputDrift
     likeness: Likeness
     judges: Sequence[Judge]
+    live_judges: Sequence[LiveJudge]
     reviewers: reviews.Agreement
 
 
@@ -107,6 +110,7 @@ async def review_health(tx: db.Transaction, organization_id: str, automation_id:
         drift=await input_drift(tx, *place),
         likeness=await dataset_likeness(tx, *place),
         judges=[judge(counts) for counts in await store.judges(tx, *place, query.start, query.end)],
+        live_judges=live_judges(*await judging_store.judged(tx, *place, query.start, query.end)),
         reviewers=(await reviews.reviewer_agreement(tx, *place, since=query.start, until=query.end)).together,
     )
 

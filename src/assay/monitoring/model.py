@@ -279,3 +279,42 @@ class Likeness:
             f"The dataset has nothing like {worst.share:.0%} of the last runs: no example has their"
             f" {worst.feature}{kind}."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRuns:
+    """Live runs that a judge ruled alike: of one stratum, drawn with one probability, judged with one (`share`).
+
+    `right` is what people said of those that were drawn; None: they were not, or wait for a verdict.
+    """
+
+    stratum: str
+    share: float
+    probability: float
+    sampled: bool
+    passed: bool
+    right: bool | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveJudge:
+    """A judge on live runs, held against people on the random sample, and what both together say of all that it saw.
+
+    `powered` is PPI++'s estimate of the share of right results and `reviews_only` that of people alone, of the same
+    runs; None where nobody has reviewed any of them. `trust` (0 to 1) is how far the judge is let speak; 0 while
+    `unknown` says why it is not: nothing of the sample is reviewed, or too few right or wrong ones to know it by.
+    `unsaid` runs it could not judge. `corrected` (Rogan and Gladen) is told of one stratum only.
+    """
+
+    name: str
+    version: str
+    judged: int
+    unsaid: int
+    measured: Judge | None
+    powered: float | None
+    powered_interval: Interval | None
+    trust: float
+    reviews_only: float | None
+    reviews_only_interval: Interval | None
+    unknown: Literal["no_reviews", "too_few_right", "too_few_wrong"] | None

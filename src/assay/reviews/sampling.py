@@ -57,6 +57,12 @@ class SamplingPolicy(_Model):
         description="Where fewer runs of a day (UTC) were drawn, so many are queued on the next; those"
         " added are no part of the random sample, and no figure is computed from them.",
     )
+    judge_share: Rate = Field(
+        default=0.0,
+        description="Share of the completed live runs that the llm-judge evaluators judge too, without an expected"
+        " output. Each of them asks a model, which costs; where people review a part of the same runs, both together"
+        " tell more than people alone.",
+    )
     auto: StrictBool = Field(default=False, description="Whether the advisor moves the rate by itself.")
     limits: RateLimits = Field(default=RateLimits(), description="Within which the advisor moves the rate.")
     tolerated_miss_rate: Annotated[float, Field(strict=True, gt=0, le=0.5, allow_inf_nan=False)] = Field(
