@@ -3,6 +3,8 @@
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from assay_client.account import Account
+from assay_client.audit import Audit
 from assay_client.automations import Automations
 from assay_client.comparisons import Comparisons
 from assay_client.datasets import Datasets
@@ -49,6 +51,8 @@ class Client:
     ) -> None:
         """Prepare; nothing is sent yet."""
         self._transport = Transport(base_url, api_key, timeout=timeout, retries=retries, trigger=trigger)
+        self.account = Account(self._transport)
+        self.audit = Audit(self._transport)
         self.automations = Automations(self._transport)
         self.comparisons = Comparisons(self._transport)
         self.datasets = Datasets(self._transport)
@@ -81,6 +85,10 @@ class Client:
             UnauthenticatedError: the key is not valid.
         """
         return self._transport.request("GET", "/auth/check")
+
+    def storage(self) -> dict[str, Any]:
+        """Return how large the database is, and how much room the disk of the files has: `{database, files}`."""
+        return self._transport.request("GET", "/storage")
 
     def close(self) -> None:
         """Close all connections. A second call does nothing."""

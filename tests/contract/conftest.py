@@ -93,4 +93,5 @@ def world(http: httpx.Client) -> Mapping[str, Any]:
         "delivery_id": delivery["id"],
         "alert_id": alert["id"],
         "user_id": member["id"],
+        "session_id": "sess_of_nobody",
     }

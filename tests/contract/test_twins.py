@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.acceptance.envelopes import envelope
-from tests.acceptance.serving import gate, gate_step, push, set_step
+from tests.acceptance.serving import Served, gate, gate_step, push, set_step
 
 SAME = "evaluators: [{name: same, type: exact-diff}]"
 SCRIPT = """\
@@ -103,3 +103,28 @@ def test_whoever_cancels_runs_is_written_down(http: httpx.Client):
         done = http.post("/runs/bulk", params={"source": "workflows.slow"}, json={"action": "cancel"}).json()
     assert (done["count"], done["kept"]) == (2, 0)
     assert ids <= {entry["target"] for entry in http.get("/audit", params={"action": "run.cancelled"}).json()["data"]}
+
+
+def test_whoever_has_full_access_sees_and_ends_their_sessions_and_changes_their_password(
+    served: Served, http: httpx.Client
+):
+    password = "correct horse battery"
+    before = http.get("/account/sessions").json()["total"]
+    assert http.put("/account/password", json={"password": password}).json()["email"] == "owner@localhost"
+    envelope(http.put("/account/password", json={"password": "short"}), 400)
+    with httpx.Client(base_url=served.base_url, headers={"Origin": served.base_url}, timeout=60) as browser:
+        form = {"email": "owner@localhost", "password": password}
+        assert browser.post("/sign-in", data=form).status_code == 303
+        found = http.get("/account/sessions").json()
+        assert (found["total"], browser.get("/account").status_code) == (before + 1, 200)
+        session = found["data"][0]["id"]
+        assert http.delete(f"/account/sessions/{session}").json() == {"id": session, "ended": True}
+        envelope(http.delete(f"/account/sessions/{session}"), 404)
+        assert browser.get("/account").status_code == 303
+
+
+def test_the_audit_log_is_asked_by_address(http: httpx.Client, world: Mapping[str, Any]):
+    assert world
+    mine = http.get("/audit", params={"email": "OWNER@localhost", "action": "evaluators"}).json()["data"]
+    assert {(one["email"], one["action"]) for one in mine} == {("owner@localhost", "evaluators.replaced")}
+    assert http.get("/audit", params={"email": "nobody@example.org"}).json()["data"] == []

@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from assay.api import (
+    account,
+    audit,
     automations,
     comparisons,
     coverage,
@@ -59,6 +61,8 @@ ROUTERS = (
     incumbents.router,
     files.router,
     keys.router,
+    account.router,
+    audit.router,
     members.router,
     storage.router,
     outgoing.router,

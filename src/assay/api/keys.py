@@ -1,4 +1,4 @@
-"""Who am I, API keys, and the record of what people changed."""
+"""Who am I, and API keys."""
 
 from typing import Any
 
@@ -7,7 +7,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from assay import access
-from assay.api import parameters
 from assay.api.bodies import checked, read_json
 from assay.api.callers import Authorized, Here
 from assay.api.errors import JsonResponse
@@ -77,26 +76,6 @@ async def revoke_key(key_id: str, caller: Authorized, server: Here) -> Response:
         return JsonResponse(_key(await access.revoke_key(tx, caller.organization_id, key_id, by=caller)))
 
 
-@router.get("/audit")
-async def list_audit(request: Request, caller: Authorized, server: Here) -> Response:
-    """List what people changed, newest first; `before` is the id of the last entry of the page before.
-
-    `action` is one (`key.revoked`) or the thing alone (`key`), `userId` who did it.
-    """
-    parameters.only(request, {"limit", "before", "action", "userId"})
-    limit = parameters.number(request, "limit", default=50, least=1, most=100)
-    async with server.database.single_statement() as tx:
-        found = await access.list_audit(
-            tx,
-            caller.organization_id,
-            limit,
-            parameters.text(request, "before"),
-            action=parameters.text(request, "action"),
-            user_id=parameters.text(request, "userId"),
-        )
-    return JsonResponse({"data": [_entry(entry) for entry in found]})
-
-
 def _key(key: access.ApiKey) -> dict[str, Any]:
     return {
         "id": key.id,
@@ -107,16 +86,4 @@ def _key(key: access.ApiKey) -> dict[str, Any]:
         "expiresAt": key.expires_at and iso(key.expires_at),
         "revokedAt": key.revoked_at and iso(key.revoked_at),
         "lastUsedAt": key.last_used_at and iso(key.last_used_at),
-    }
-
-
-def _entry(entry: access.AuditEntry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "createdAt": iso(entry.created_at),
-        "userId": entry.user_id,
-        "keyId": entry.key_id,
-        "action": entry.action,
-        "target": entry.target,
-        "detail": entry.detail,
     }

@@ -9,6 +9,7 @@ from assay.cli import alerts, output
 from assay.cli.answers import Json, part
 from assay.cli.automation_health import health
 from assay.cli.automation_lifecycle import lifecycle
+from assay.cli.automation_operations import operations
 from assay.cli.connection import automation_ref, connect
 from assay.cli.options import AsJson, AutomationName, BaseUrl
 from assay.cli.output import Value
@@ -26,6 +27,7 @@ class Trigger(StrEnum):
 app = typer.Typer(help="Look at automations and how they fare; switch triggers, set limits, watch them.")
 app.add_typer(alerts.app, name="alerts")
 app.command("health")(health)
+app.command("operations")(operations)
 app.command("lifecycle")(lifecycle)
 app.command("proof")(proof)
 

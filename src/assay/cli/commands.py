@@ -85,6 +85,11 @@ COMMANDS: Mapping[str, Place] = {
     "users": Place(
         SERVER, "users", "app", "Add people, list them, change what they may, and print links that sign them in once."
     ),
+    "account": Place(SERVER, "account", "app", "See where you are signed in, end that, and change your password."),
+    "audit": Place(SERVER, "audit", "audit", "List what people changed, newest first."),
+    "storage": Place(
+        SERVER, "storage", "storage", "Say how large the database is, and how much room the disk of the files has."
+    ),
     "db": Place(SERVER, "database", "app", "Look at the database: its schema, its size; or upgrade it."),
     "backup": Place(SERVER, "backup", "backup", "Write database and files to one archive."),
     "restore": Place(SERVER, "backup", "restore", "Put back what a backup holds."),
