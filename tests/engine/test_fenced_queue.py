@@ -1,8 +1,10 @@
 """A worker that lost its job to another one cannot touch it any more."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from datetime import timedelta
 
+import asyncpg
 import pytest
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.domain.models import Job
@@ -46,6 +48,18 @@ async def test_a_worker_that_lost_its_job_cannot_remove_return_or_keep_it(stage:
     await queries.retry_job(stale, timedelta(0), None)
     await queries.update_heartbeat([stale.id])
     assert await job_of(stage, run_id) == held
+
+
+async def test_workers_that_have_nothing_to_do_hear_of_a_job_that_is_returned(stage: Stage, run_id: str) -> None:
+    queries = queries_of(stage.database, await pick(stage.database, run_id))
+    heard = asyncio.Event()
+    connection = await asyncpg.connect(stage.database.dsn)
+    try:
+        await connection.add_listener("ch_pgqueuer", lambda *_: heard.set())
+        await queries.retry_job(await job_of(stage, run_id), timedelta(seconds=1), None)
+        await asyncio.wait_for(heard.wait(), timeout=30)
+    finally:
+        await connection.close()
 
 
 async def test_the_holder_keeps_its_job_alive_returns_it_and_removes_it(stage: Stage, run_id: str) -> None:

@@ -222,11 +222,16 @@ SELECT (SELECT count(*) FROM (
 DELETE FROM pgqueuer WHERE id = ANY($1::bigint[]) AND queue_manager_id = $2;
 
 -- name: requeue_job
--- Give one job back to the queue, if this worker still holds it.
-UPDATE pgqueuer
-SET status = 'queued', execute_after = now() + $3::interval, attempts = attempts + 1, updated = now(),
-    queue_manager_id = NULL
-WHERE id = $1 AND queue_manager_id = $2;
+-- Give one job back to the queue, if this worker still holds it, and have all workers look when it is due: those that
+-- have nothing to do would find it late.
+WITH requeued AS (
+    UPDATE pgqueuer
+    SET status = 'queued', execute_after = now() + $3::interval, attempts = attempts + 1, updated = now(),
+        queue_manager_id = NULL
+    WHERE id = $1 AND queue_manager_id = $2
+    RETURNING id
+)
+SELECT pg_notify($4, $5) FROM requeued;
 
 -- name: beat
 -- Say that these jobs are being worked on, if this worker still holds them.

@@ -128,7 +128,7 @@ class FencedQueries(Queries):
 
     @override
     async def retry_job(self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None) -> None:
-        await self.driver.execute(SQL["requeue_job"], job.id, self.holder, delay)
+        await self.driver.execute(SQL["requeue_job"], job.id, self.holder, delay, _SETTINGS.channel, _WAKE_UP)
 
     @override
     async def update_heartbeat(self, job_ids: list[JobId]) -> None:
