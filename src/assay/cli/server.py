@@ -63,6 +63,7 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], *, with_w
     import uvicorn  # noqa: PLC0415
 
     from assay import bootstrap, site  # noqa: PLC0415
+    from assay.cli.request_heads import GuardedProtocol  # noqa: PLC0415
 
     async with contextlib.AsyncExitStack() as stack:
         if with_worker:
@@ -71,7 +72,7 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], *, with_w
         opened = await stack.enter_async_context(bootstrap.open_server(settings))
         config = uvicorn.Config(
             site.Site(opened),
-            http="httptools",
+            http=GuardedProtocol,
             ws="none",
             log_config=None,
             access_log=False,
