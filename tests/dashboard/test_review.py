@@ -130,16 +130,26 @@ async def test_what_cannot_be_read_is_said_and_nothing_typed_is_lost(page_as: Pa
     assert feedback(http, run_id)["feedback"] is None
 
 
-async def test_somebody_elses_change_is_told_and_not_overwritten(page_as: PageAs, http: httpx.Client):
-    (run_id,) = queued(http, "stale", {"total": 12})
+async def test_what_somebody_else_said_meanwhile_stands_beside_what_was_typed(page_as: PageAs, http: httpx.Client):
+    (run_id,) = queued(http, "stale", {"total": 12, "tax": 2, "name": "ACME"})
     page = await page_as()
     await to_next(page, "stale")
-    http.put(f"/runs/{run_id}/feedback", json={"body": "Mine"})
+    theirs = {"body": "Mine", "tags": ["tax"], "expected": {"total": 12, "tax": 3, "name": "ACME"}}
+    assert http.put(f"/runs/{run_id}/feedback", json=theirs).status_code == 200
     await page.get_by_label("Note").fill("Yours")
-    await page.get_by_role("button", name="Pass").click()
-    await expect(page.get_by_role("alert")).to_contain_text("Somebody has changed this feedback")
+    await page.get_by_label("Total").fill("13")
+    await page.get_by_role("button", name="Fail").click()
+    told = page.get_by_role("alert", name="Somebody else was quicker")
+    await expect(told).to_contain_text("Mine")
+    await expect(told.locator("dl.values")).to_contain_text(re.compile(r"tax\s*3"))
     await expect(page.get_by_label("Note")).to_have_value("Yours")
+    await expect(page.get_by_label("Total")).to_have_value("13")
+    await expect(page.get_by_label("Tax", exact=True).first).to_have_value("3")
     assert feedback(http, run_id)["feedback"]["body"] == "Mine"
+    await press(page, "2")
+    said = feedback(http, run_id)
+    assert (said["feedback"]["body"], said["feedback"]["tags"]) == ("Yours", ["tax"])
+    assert said["expected"] == {"total": 13, "tax": 3, "name": "ACME"}
 
 
 async def test_the_json_is_one_key_away(page_as: PageAs, http: httpx.Client):
@@ -196,6 +206,52 @@ async def test_a_run_is_judged_on_its_own_page(page_as: PageAs, http: httpx.Clie
     await page.wait_for_url("**#review")
     said = feedback(http, run_id)["feedback"]
     assert (said["rating"], said["status"], said["body"]) == ("fail", "open", "Not so")
+
+
+async def test_a_note_on_the_page_of_a_run_survives_somebody_elses(page_as: PageAs, http: httpx.Client):
+    made(http, "noted", {"total": 12})
+    run_id = run(http, "noted")
+    page = await page_as()
+    await page.goto(f"/runs/{run_id}")
+    http.put(f"/runs/{run_id}/feedback", json={"rating": "pass", "body": "Mine"})
+    form = page.get_by_role("form", name="Feedback")
+    await form.get_by_label("Note").fill("Yours")
+    await form.get_by_role("button", name="Fail").click()
+    await expect(page.get_by_role("alert", name="Somebody else was quicker")).to_contain_text("Mine")
+    await expect(form.get_by_label("Note")).to_have_value("Yours")
+    await form.get_by_role("button", name="Fail").click()
+    await page.wait_for_url("**#review")
+    assert feedback(http, run_id)["feedback"]["body"] == "Yours"
+
+
+LETTER = b"From: accounts@example.org\r\nSubject: Invoice 7\r\nContent-Type: text/html\r\n\r\n<p>Over <b>12</b> EUR</p>"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "shown"),
+    [
+        ("lines.csv", b"text;price\nPen;2.5\n", "Pen 2.5"),
+        ("letter.eml", LETTER, "Over 12 EUR"),
+        ("page.html", b"<h1>Invoice</h1><script>window.hit=1</script><table><tr><td>Pen<td>2.5</table>", "Pen 2.5"),
+    ],
+)
+async def test_a_document_without_pages_is_read_for_the_reviewer(
+    page_as: PageAs, http: httpx.Client, name: str, content: bytes, shown: str
+):
+    slug = name.replace(".", "-")
+    push(http, slug, [set_step(done=True)], inputs=[{"name": "document", "type": "file"}], output={"total": 12})
+    answer = http.post(
+        "/runs",
+        params={"wait_for_completion": 20},
+        data={"target": f"workflows.{slug}"},
+        files={"files.document": (name, content)},
+    )
+    http.post("/review-queue", json={"runIds": [answer.json()["id"]]})
+    page = await page_as("reviewer")
+    await to_next(page, slug)
+    text = await page.get_by_role("group", name=f"Text of {name}").inner_text()
+    assert shown in " ".join(text.split())
+    assert await page.evaluate("window.hit") is None
 
 
 async def test_the_source_of_the_focused_field_is_shown(page_as: PageAs, http: httpx.Client):

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from assay import documents, files, runs
+from assay.dashboard.document_text import Passage, passages_of
 from assay.dashboard.rendering import render_part
 from assay.dashboard.visitors import Here, SignedIn, Visitor
 from assay.errors import AssayError, NotFoundError
@@ -21,7 +22,7 @@ from assay.server import Server
 
 router = APIRouter()
 
-Shown = Literal["pages", "text", "nothing"]
+Shown = Literal["pages", "passages", "text", "nothing"]
 
 KEPT_DOCUMENTS = 12
 KEPT_BYTES = 48 * 1024**2
@@ -29,13 +30,25 @@ SCALE_STEPS = (1.0, 1.5, 2.0, 3.0)
 MOST_TEXT = 200_000
 MAX_ZIP_BYTES = 512 * 1024**2
 _PICTURES = frozenset({"image/png", "image/jpeg", "image/webp", "image/tiff"})
-_TEXTS = frozenset({"application/json", "application/xml", "application/yaml", "message/rfc822"})
+_TEXTS = frozenset({"application/json", "application/xml", "application/yaml"})
+_READ = {
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
+    "application/vnd.ms-excel": ".xls",
+    "message/rfc822": ".eml",
+    "text/csv": ".csv",
+    "text/html": ".html",
+}
+"""What the parser makes readable, by its type and how its name ends."""
 _PRIVATE = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
 
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """A file of a run, as pages link to it; `shown` says whether its pages, its text or nothing of it can be seen."""
+    """A file of a run, as pages link to it.
+
+    `shown` says whether its pages can be seen, what the parser reads in it, its text as it is, or nothing.
+    """
 
     path: str
     name: str
@@ -50,10 +63,14 @@ class RunFile:
 
 @dataclass(frozen=True, slots=True)
 class DocumentView:
-    """What can be seen of a file: the URL of each page's picture, or its text (200,000 bytes of it), or a `problem`."""
+    """What can be seen of a file: the URL of each page's picture, passages, its text, or a `problem`.
+
+    Of text there are 200,000 bytes, or characters of passages; `cut` tells whether there is more.
+    """
 
     file: RunFile
     pages: Sequence[str] = ()
+    passages: Sequence[Passage] = ()
     text: str | None = None
     cut: bool = False
     problem: str | None = None
@@ -154,6 +171,8 @@ def page_url(run_id: str, path: str, page: int) -> str:
 def _shown(content_type: str, name: str) -> Shown:
     if content_type in _PICTURES or content_type == "application/pdf" or name.lower().endswith(".pdf"):
         return "pages"
+    if content_type in _READ or name.lower().endswith(tuple(_READ.values())):
+        return "passages"
     main, _, rest = content_type.partition("/")
     return "text" if main == "text" or content_type in _TEXTS or rest.endswith(("+json", "+xml")) else "nothing"
 
@@ -219,12 +238,22 @@ async def view_below(request: Request, server: Server, base: str, found: files.A
             pages = (await pictures_of(request).open(server, found)).page_count
             place = quote(found.path)
             return DocumentView(file, pages=[f"{base}/pages/{page}/{place}" for page in range(pages)])
+        if file.shown == "passages":
+            return await _read(server, found, file)
         if file.shown == "text":
             text = await _beginning(server, found)
             return DocumentView(file, text=text.decode("utf-8", "replace"), cut=found.size > len(text))
     except AssayError as error:
         return DocumentView(file, problem=error.message)
     return DocumentView(file)
+
+
+async def _read(server: Server, found: files.Artifact, file: RunFile) -> DocumentView:
+    with tempfile.TemporaryDirectory(prefix="assay-reading-") as folder:
+        path = Path(folder) / "file"
+        await server.blobs.fetch_to(found.sha256, path)
+        read = await server.parser.parse(path, filename=found.name, content_type=found.content_type, mode="native")
+    return DocumentView(file, passages=passages_of(read, MOST_TEXT), cut=len(read.text) > MOST_TEXT)
 
 
 async def _beginning(server: Server, file: files.Artifact) -> bytes:

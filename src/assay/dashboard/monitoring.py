@@ -192,7 +192,7 @@ def _quality_chart(rows: Sequence[TimeRow]) -> Markup | None:
         )
         for row in rows
     ]
-    if all(point.value is None for point in points):
+    if sum(point.value is not None for point in points) < 2:
         return None
     return charts.line(points, "Estimated share of right results over time, with its 95 % interval; the table says it")
 

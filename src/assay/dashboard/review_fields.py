@@ -4,7 +4,7 @@ import copy
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import jsonpointer
@@ -176,6 +176,14 @@ def corrected(shown: JsonValue, form: Form, submitted: Submitted) -> Corrected:
     for pointer in sorted(submitted.drops, key=_place, reverse=True):
         _drop(value, pointer)
     return Corrected(value, problems)
+
+
+def own_changes(form: Form, output: JsonValue, submitted: Submitted) -> Submitted:
+    """Return what differs from what the run put out: what somebody changed himself, whatever others did meanwhile."""
+    known = {pointer: _lines(one.was or "") for pointer, one in form.fields.items()}
+    texts = {pointer: text for pointer, text in submitted.texts.items() if _lines(text) != known.get(pointer)}
+    is_raw_changed = submitted.raw is not None and _lines(submitted.raw).strip() != raw_text(output).strip()
+    return replace(submitted, texts=texts, raw=submitted.raw if is_raw_changed else None)
 
 
 @dataclass

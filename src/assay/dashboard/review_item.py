@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, cast
 from urllib.parse import urlencode
@@ -216,6 +216,8 @@ async def give_verdict(request: Request, item_id: str, visitor: SignedIn, server
             )
             if given.promote:
                 await reviews.promote(tx, visitor.caller, item.run_id, require_expected=given.rating != "pass")
+    except reviews.StaleFeedbackError as error:
+        return await _show(request, visitor, server, item_id, place, Refused(error, given))
     except AssayError as error:
         if error.kind is ErrorKind.NOT_FOUND:
             raise
@@ -318,6 +320,8 @@ async def _show(
         stats = await reviews.queue_stats(tx, caller, automation_id, days=1)
         run_input = await runs.get_input(tx, caller.organization_id, item.run_id)
         judged = await _judged(tx, caller, place.done)
+    if refused and given and isinstance(refused.error, reviews.StaleFeedbackError):
+        given = _beside_theirs(given, shown)
     seen = [one for one in found if one.role in {"input", "output"}]
     chosen = next((one for one in seen if one.path == place.file), None) or next(iter(seen), None)
     feedback = shown.view.feedback
@@ -351,6 +355,15 @@ async def _show(
         problems=problems,
     )
     return render(request, visitor, page, status_of(refused.error) if refused else 200)
+
+
+def _beside_theirs(given: Given, shown: Shown) -> Given:
+    """Keep what the reader typed, and take what somebody else said where he said nothing."""
+    own = review_fields.own_changes(shown.form(), shown.run.output, given.submitted)
+    theirs = shown.view.feedback
+    if theirs is None:
+        return replace(given, submitted=own)
+    return replace(given, submitted=own, note=given.note or theirs.body, tags=given.tags or theirs.tags)
 
 
 async def _shown(tx: db.Transaction, caller: access.Caller, item: reviews.QueueItem) -> Shown:

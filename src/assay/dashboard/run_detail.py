@@ -64,7 +64,7 @@ class RunDetailPage(Page):
     `failing` is the URL of the step that made it fail. `bars` are its steps, the first 300 and those that failed, of
     `step_count`. `document` is the file that is shown, `first_page` its first picture. `incumbent` is what the process
     before made, where there is any. `versions` are those a rerun can be asked for. `problem` says why the last
-    action was refused.
+    action was refused, `typed` is the note that was not kept then.
     """
 
     template: ClassVar[str] = "run_detail.html"
@@ -89,6 +89,7 @@ class RunDetailPage(Page):
     may_write: bool
     may_review: bool
     problem: AssayError | None
+    typed: str | None
 
 
 @router.get("/runs/{run_id}")
@@ -96,7 +97,7 @@ async def run_page(
     request: Request, run_id: str, visitor: SignedIn, server: Here, step: str = "", file: str = ""
 ) -> Response:
     """Show a run; `step` is the key of the step to look at, `file` the path of the file."""
-    return await _show(request, visitor, server, run_id, step=step, file=file)
+    return await show_run(request, visitor, server, run_id, step=step, file=file)
 
 
 @router.get("/runs/{run_id}/step")
@@ -130,7 +131,7 @@ async def rerun(
                 triggered_by=caller.user_id,
             )
     except AssayError as error:
-        return await _show(request, visitor, server, run_id, problem=error)
+        return await show_run(request, visitor, server, run_id, problem=error)
     return RedirectResponse(f"/runs/{new_id}", 303)
 
 
@@ -154,12 +155,12 @@ async def delete(request: Request, run_id: str, visitor: SignedIn, server: Here)
     except runs.RunNotFoundError:
         raise
     except AssayError as error:
-        return await _show(request, visitor, server, run_id, problem=error)
+        return await show_run(request, visitor, server, run_id, problem=error)
     await server.blobs.forget(server.database, hashes)
     return RedirectResponse("/runs", 303)
 
 
-async def _show(
+async def show_run(
     request: Request,
     visitor: Visitor,
     server: Server,
@@ -168,7 +169,13 @@ async def _show(
     step: str = "",
     file: str = "",
     problem: AssayError | None = None,
+    typed: str | None = None,
 ) -> Response:
+    """Answer with the page of a run; `problem` says why the last action was refused, `typed` what it would have said.
+
+    Raises:
+        RunNotFoundError: the organization has no such run.
+    """
     organization_id = visitor.caller.organization_id
     async with server.database.transaction() as tx:
         run = await runs.get(tx, organization_id, run_id)
@@ -206,6 +213,7 @@ async def _show(
             may_write=visitor.caller.may("runs:write"),
             may_review=visitor.caller.may("reviews:write"),
             problem=problem,
+            typed=typed,
         )
     return render(request, visitor, page, 200 if problem is None else status_of(problem))
 

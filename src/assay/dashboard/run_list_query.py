@@ -16,7 +16,7 @@ OWN = frozenset({"cursor", "sort", "order", "run", "sampleView"})
 """Parameters of the page itself; all others are filters of the API."""
 _YES_NO: Options = (("", "Either"), ("true", "Yes"), ("false", "No"))
 _TRIGGERS = ("api", "cli", "manual", "eval", "email", "webhook", "schedule")
-_AGO = "7d, 24h, or 2026-11-24T08:00Z"
+_AGO = "7d, 24h or a date"
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,18 +88,19 @@ function mount(cm, area) {
     ],
   });
   view.scrollDOM.tabIndex = 0;  // a keyboard scrolls it, too
+  if (document.activeElement === area) view.focus();
   area.hidden = true;
   area.required = false;
   label?.addEventListener("click", (event) => { event.preventDefault(); view.focus(); });
   look(view);
 }
 
-async function start() {
-  const areas = [...document.querySelectorAll("textarea[data-editor]")];
-  if (!areas.length) return;
-  const cm = await import(areas[0].dataset.library);
-  const seen = (area) => { if (area.isConnected && !area.hidden) mount(cm, area); };
-  for (const area of areas) {
+function start() {
+  const seen = async (area) => {
+    const cm = await import(area.dataset.library);
+    if (area.isConnected && !area.hidden) mount(cm, area);
+  };
+  for (const area of document.querySelectorAll("textarea[data-editor]")) {
     const closed = area.closest("details:not([open])");
     if (closed) closed.addEventListener("toggle", () => seen(area), { once: true });
     else seen(area);

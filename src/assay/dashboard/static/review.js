@@ -185,35 +185,14 @@ setInterval(() => {
   if (new Date(lease.dataset.until) - Date.now() < 600_000) window.htmx.ajax("POST", lease.dataset.renew, { target: "#lease", swap: "outerHTML" });
 }, 60_000);
 
-// JSON with an editor, once somebody wants it.
+// JSON, which becomes an editor when it is opened (editor.js).
 const rawBox = document.getElementById("raw-box");
-let editor = null;
-async function mount() {
-  const raw = document.getElementById("raw");
-  if (editor || !raw) return;
-  let cm;
-  try { cm = await import(raw.dataset.editor); } catch { return; }
-  if (editor) return;
-  editor = new cm.EditorView({
-    doc: raw.value,
-    extensions: [
-      cm.EditorView.cspNonce.of(raw.dataset.nonce), cm.lineNumbers(), cm.history(), cm.bracketMatching(), cm.foldGutter(), cm.json(),
-      cm.syntaxHighlighting(cm.defaultHighlightStyle), cm.keymap.of([...cm.defaultKeymap, ...cm.historyKeymap, ...cm.foldKeymap]),
-      cm.EditorView.contentAttributes.of({ "aria-label": "JSON of the output" }),
-      cm.EditorView.updateListener.of((update) => { if (update.docChanged) raw.value = update.state.doc.toString(); }),
-      cm.EditorView.theme({ "&": { maxHeight: "60vh", backgroundColor: "var(--surface)", color: "var(--text)" }, ".cm-scroller": { overflow: "auto" }, ".cm-gutters": { backgroundColor: "var(--surface-2)", color: "var(--text-2)" }, ".cm-cursor": { borderLeftColor: "var(--text)" } }),
-    ],
-  });
-  editor.dom.classList.add("rv-editor");
-  raw.hidden = true;
-  raw.before(editor.dom);
-  editor.focus();
-}
-rawBox?.addEventListener("toggle", () => { if (rawBox.open) mount(); });
 function toggleRaw() {
   if (!rawBox) return;
   rawBox.open = !rawBox.open;
-  if (rawBox.open) { rawBox.scrollIntoView({ block: "nearest" }); editor?.focus() ?? document.getElementById("raw").focus(); }
+  if (!rawBox.open) return;
+  rawBox.scrollIntoView({ block: "nearest" });
+  (rawBox.querySelector(".cm-content") ?? document.getElementById("raw")).focus();
 }
 
 // To the first field that should be looked at, then on from one to the next.
