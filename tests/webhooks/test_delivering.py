@@ -65,7 +65,7 @@ async def test_a_receiver_that_never_accepts_is_given_up_and_can_be_asked_again(
         [delivery] = await organization.until_all_over(made.endpoint)
         assert (delivery.state, delivery.attempts, delivery.last_status) == ("failed", 4, 503)
         async with organization.database.transaction() as tx:
-            again = await webhooks.redeliver(tx, organization.id, made.endpoint.id, delivery.id)
+            again = await webhooks.redeliver(tx, organization.caller, made.endpoint.id, delivery.id)
         assert again.state == "pending"
         [delivery] = await organization.until_all_over(made.endpoint)
     assert (delivery.state, delivery.attempts) == ("failed", 8)
@@ -134,7 +134,7 @@ async def test_a_private_address_is_only_reached_if_the_organization_allows_it(o
         assert served.connections == []
         await organization.allow(host)
         async with organization.database.transaction() as tx:
-            await webhooks.redeliver(tx, organization.id, made.endpoint.id, delivery.id)
+            await webhooks.redeliver(tx, organization.caller, made.endpoint.id, delivery.id)
         [delivery] = await organization.until_all_over(made.endpoint)
     assert delivery.state == "delivered"
 
@@ -221,7 +221,7 @@ async def test_a_test_is_sent_once_to_the_one_endpoint_and_counts_for_nothing(or
         tried = await organization.add(served.url("/tried"), "alert.*")
         other = await organization.add(served.url("/other"))
         async with organization.database.transaction() as tx:
-            await webhooks.try_out(tx, organization.id, tried.endpoint.id)
+            await webhooks.try_out(tx, organization.caller, tried.endpoint.id)
         [delivery] = await organization.until_all_over(tried.endpoint)
     [asked] = served.asked
     event = verified(asked, tried.secret)

@@ -99,6 +99,8 @@ async def test_changes_are_in_the_audit_and_what_changes_nothing_is_not(organiza
     async with organization.database.transaction() as tx:
         same = webhooks.Wanted(endpoint.url, events=endpoint.events)
         assert await webhooks.change(tx, organization.caller, endpoint.id, same) == endpoint
+        tried = await webhooks.try_out(tx, organization.caller, endpoint.id)
+        await webhooks.redeliver(tx, organization.caller, endpoint.id, tried.id)
         await webhooks.change(tx, organization.caller, endpoint.id, webhooks.Wanted(endpoint.url, enabled=False))
         await webhooks.rotate(tx, organization.caller, endpoint.id, 0, secret=SECRET)
         await webhooks.remove(tx, organization.caller, endpoint.id)
@@ -106,8 +108,8 @@ async def test_changes_are_in_the_audit_and_what_changes_nothing_is_not(organiza
         with pytest.raises(NotFoundError):
             await webhooks.remove(tx, organization.caller, endpoint.id)
     done = {row["action"].removeprefix("webhook.") for row in rows}
-    assert done == {"added", "changed", "secret_rotated", "removed"}
-    assert len(rows) == 4
+    assert done == {"added", "tested", "redelivered", "changed", "secret_rotated", "removed"}
+    assert len(rows) == 6
     assert not any("hush" in row["detail"] or "secret-path" in row["detail"] for row in rows)
 
 

@@ -119,7 +119,7 @@ async def rotate_secret(webhook_id: str, request: Request, caller: Authorized, s
 async def try_webhook(webhook_id: str, caller: Authorized, server: Here) -> Response:
     """Send a `webhook.test`, once, from a worker; the answer is its delivery, which is under way."""
     async with server.database.transaction() as tx:
-        delivery = await webhooks.try_out(tx, caller.organization_id, webhook_id)
+        delivery = await webhooks.try_out(tx, caller, webhook_id)
     return JsonResponse(_delivery(delivery), 202)
 
 
@@ -167,7 +167,7 @@ async def get_delivery(webhook_id: str, delivery_id: str, caller: Authorized, se
 async def redeliver(webhook_id: str, delivery_id: str, caller: Authorized, server: Here) -> Response:
     """Send an event again, with the same `webhook-id`, whatever came of it."""
     async with server.database.transaction() as tx:
-        delivery = await webhooks.redeliver(tx, caller.organization_id, webhook_id, delivery_id)
+        delivery = await webhooks.redeliver(tx, caller, webhook_id, delivery_id)
     return JsonResponse(_delivery(delivery), 202)
 
 

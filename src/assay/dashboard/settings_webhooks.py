@@ -127,7 +127,7 @@ async def try_out(request: Request, webhook_id: str, visitor: SignedIn, server: 
     """Send a made-up event, once, from a worker."""
     try:
         async with server.database.transaction() as tx:
-            await webhooks.try_out(tx, visitor.caller.organization_id, webhook_id)
+            await webhooks.try_out(tx, visitor.caller, webhook_id)
     except AssayError as error:
         return await _show(request, visitor, server, webhook_id, Told(problem=error))
     done = "A test is on its way; the log below shows what becomes of it."
@@ -165,7 +165,7 @@ async def redeliver(request: Request, webhook_id: str, delivery_id: str, visitor
     """Send an event again, whatever came of it."""
     try:
         async with server.database.transaction() as tx:
-            await webhooks.redeliver(tx, visitor.caller.organization_id, webhook_id, delivery_id)
+            await webhooks.redeliver(tx, visitor.caller, webhook_id, delivery_id)
     except webhooks.WebhookDisabledError as error:
         return await _show(request, visitor, server, webhook_id, Told(problem=error), delivery_id=delivery_id)
     told = Told("The event is on its way again.")

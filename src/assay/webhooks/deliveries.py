@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from assay import db, ids, jsontext
+from assay import access, db, ids, jsontext
 from assay.webhooks import endpoints, store
 from assay.webhooks.errors import DeliveryNotFoundError, WebhookDisabledError
 from assay.webhooks.model import Attempt, Delivery, State
@@ -23,19 +23,20 @@ class DeliveryDetail:
     data: Any
 
 
-async def try_out(tx: db.Transaction, organization_id: str, endpoint_id: str) -> Delivery:
+async def try_out(tx: db.Transaction, caller: access.Caller, endpoint_id: str) -> Delivery:
     """Send an event made up for the purpose, once, by the workers; return its delivery, which is under way.
 
     Raises:
         WebhookNotFoundError: the organization has no such endpoint.
         WebhookDisabledError: it is disabled.
     """
-    endpoint = await endpoints.get(tx, organization_id, endpoint_id)
+    endpoint = await endpoints.get(tx, caller.organization_id, endpoint_id)
     if not endpoint.enabled:
         raise WebhookDisabledError
     payload = jsontext.dump({"endpointId": endpoint.id, "message": "This is a test."})
     delivery_id = await store.add_test(tx, endpoint, ids.new_id("whev"), TEST_EVENT, payload)
-    return await _delivery(tx, organization_id, endpoint_id, delivery_id)
+    await access.record_by(tx, caller, "webhook.tested", endpoint.id, {"deliveryId": delivery_id})
+    return await _delivery(tx, caller.organization_id, endpoint_id, delivery_id)
 
 
 async def list_deliveries(
@@ -62,7 +63,7 @@ async def get_delivery(tx: db.Transaction, organization_id: str, endpoint_id: st
     return DeliveryDetail(delivery, attempts, json.loads(await store.payload_of(tx, organization_id, delivery_id)))
 
 
-async def redeliver(tx: db.Transaction, organization_id: str, endpoint_id: str, delivery_id: str) -> Delivery:
+async def redeliver(tx: db.Transaction, caller: access.Caller, endpoint_id: str, delivery_id: str) -> Delivery:
     """Send an event again, with its own id, and as patiently as the first time, whatever came of it then.
 
     Raises:
@@ -70,12 +71,13 @@ async def redeliver(tx: db.Transaction, organization_id: str, endpoint_id: str, 
         DeliveryNotFoundError: the endpoint has no such delivery.
         WebhookDisabledError: the endpoint is disabled.
     """
-    endpoint = await endpoints.get(tx, organization_id, endpoint_id)
-    await _delivery(tx, organization_id, endpoint_id, delivery_id)
+    endpoint = await endpoints.get(tx, caller.organization_id, endpoint_id)
+    await _delivery(tx, caller.organization_id, endpoint_id, delivery_id)
     if not endpoint.enabled:
         raise WebhookDisabledError
     await store.redeliver(tx, endpoint, delivery_id)
-    return await _delivery(tx, organization_id, endpoint_id, delivery_id)
+    await access.record_by(tx, caller, "webhook.redelivered", endpoint.id, {"deliveryId": delivery_id})
+    return await _delivery(tx, caller.organization_id, endpoint_id, delivery_id)
 
 
 async def forget_old_events(database: db.Database) -> int:
