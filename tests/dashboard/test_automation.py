@@ -1,5 +1,6 @@
 """An automation's own pages: how far it has come, its workflow and the way through the gate, its settings."""
 
+import re
 from typing import Any
 
 import httpx
@@ -129,7 +130,7 @@ async def test_a_gate_lets_pass_only_what_it_asks_for_or_what_somebody_answers_f
     page = await page_as()
     await page.goto("/automations")
     card = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name=name, exact=True))
-    await card.get_by_role("link", name="2.0.0 has not passed").click()
+    await card.get_by_role("link", name="2.0.0 is not through").click()
     gate = page.locator("#gate")
     await expect(gate).to_contain_text("The dataset has no examples")
     await gate.get_by_text("Make it current all the same").click()
@@ -226,3 +227,49 @@ async def test_an_archived_automation_starts_nothing_until_it_is_taken_back(
     await page.get_by_role("button", name="Take it back into use").click()
     await expect(page.get_by_text("The automation is in use again.")).to_be_visible()
     assert http.post("/runs", json={"target": f"workflows.{name}"}).status_code < 300
+
+
+# --- new ones
+
+
+@pytest.mark.parametrize("template", ["blank", "pdf-extraction", "text-classification"])
+async def test_a_template_brings_its_examples_and_evaluators(page_as: PageAs, http: httpx.Client, template: str):
+    page = await page_as(javascript=False)
+    await page.goto("/automations")
+    await page.get_by_role("link", name="New automation").click()
+    await page.get_by_label("Name").fill(f"from-{template}")
+    await page.get_by_role("radio", name=template).check()
+    await page.get_by_role("button", name="Create").click()
+    await expect(page.get_by_text("Version 1.0.0 is pushed, and current.")).to_be_visible()
+    assert http.get(f"/automations/workflows.from-{template}/examples").json()["total"] > 2
+    assert http.get(f"/automations/workflows.from-{template}/evaluators").json()["number"] == 1
+
+
+async def test_a_pasted_file_becomes_an_automation_and_a_wrong_one_stays_with_its_problem(
+    page_as: PageAs, http: httpx.Client
+):
+    page = await page_as(javascript=False)
+    await page.goto("/new-automation")
+    await page.get_by_label("YAML").fill("name: pasted\nsteps: []\n")
+    await page.get_by_role("button", name="Push").click()
+    await expect(page.locator("#issues li").first).to_be_visible()
+    await expect(page.get_by_label("YAML")).to_have_value("name: pasted\nsteps: []\n")
+    await axe(page)
+    await page.get_by_label("YAML").fill(TEXT.format(name="pasted", version="1.0.0", n=1))
+    await page.get_by_role("button", name="Push").click()
+    await expect(page).to_have_url(re.compile(r"/automations/pasted/workflow\?"))
+    assert http.get("/automations/workflows.pasted").json()["version"] == "1.0.0"
+
+
+async def test_no_name_writes_anything_else_into_a_template(page_as: PageAs, http: httpx.Client):
+    page = await page_as(javascript=False)
+    await page.goto("/new-automation")
+    csrf = await page.locator("main [name=csrf]").first.input_value()
+    before = http.get("/automations").json()["total"]
+    for name in ("pasted: [1]\nsteps: []", '"><xss-probe>', "Two Words", "../x", "x" * 300, "true", "{{ 1 }}", ""):
+        form = {"template": "blank", "name": name, "csrf": csrf}
+        answer = await page.request.post("/new-automation", form=form)
+        assert answer.status == 400, name
+        assert "<xss-probe>" not in await answer.text()
+    assert (await page.request.post("/new-automation", form={"template": "blank", "name": "x"})).status == 403
+    assert http.get("/automations").json()["total"] == before

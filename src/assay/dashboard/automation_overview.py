@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from assay import automations, monitoring
+from assay.dashboard.automation_figures import Figures, figures_of
 from assay.dashboard.automation_frame import AutomationPage, heading_of, title_of
 from assay.dashboard.rendering import render
 from assay.dashboard.visitors import Here, SignedIn
@@ -44,11 +45,12 @@ class ChecklistLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverviewPage(AutomationPage):
-    """Stages to trust and the list before shipping; `call` is how a shell starts a run."""
+    """How it stands, the stages to trust and the list before shipping; `call` is how a shell starts a run."""
 
     template: ClassVar[str] = "automation_overview.html"
     place: ClassVar[str] = "automations"
 
+    figures: Figures
     stages: Sequence[ChecklistLine]
     checks: Sequence[ChecklistLine]
     stages_left: int
@@ -63,9 +65,11 @@ async def overview_page(request: Request, slug: str, visitor: SignedIn, server: 
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, organization_id, slug)
         found = await monitoring.lifecycle(tx, organization_id, automation.id)
+        figures = await figures_of(tx, organization_id, [automation])
     page = OverviewPage(
         title=title_of(automation, "overview"),
         heading=heading_of(automation, "overview"),
+        figures=figures[automation.id],
         stages=[_line(stage, automation.slug, found.next_stage) for stage in found.stages],
         checks=[_line(check, automation.slug, None) for check in found.checks],
         stages_left=sum(not stage.done for stage in found.stages),

@@ -71,6 +71,19 @@ class FormEntry:
         return () if found is None else [one for one in found.fields if one.name != _OLDER or one.name in self.config]
 
     @property
+    def said(self) -> Sequence[ConfigField]:
+        """The fields that are filled in, must be, or are wrong."""
+        return [one for one in self.shown if self._stands_out(one)]
+
+    @property
+    def unsaid(self) -> Sequence[ConfigField]:
+        """The fields that are as usual."""
+        return [one for one in self.shown if not self._stands_out(one)]
+
+    def _stands_out(self, field: ConfigField) -> bool:
+        return field.required or bool(self.config.get(field.name)) or f"config.{field.name}" in self.wrong
+
+    @property
     def script_language(self) -> str:
         """What a script of it is written in."""
         return self.config.get("language") or "typescript"

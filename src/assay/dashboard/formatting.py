@@ -1,9 +1,12 @@
 """How numbers, moments and sizes read on a page."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
+
+from markupsafe import Markup, escape
 
 from assay import clock
 
@@ -90,3 +93,8 @@ def pretty(value: Any) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     left_out = len(text) - _MOST_CHARACTERS
     return text if left_out <= 0 else f"{text[:_MOST_CHARACTERS]}\n… and {number(left_out)} characters more"
+
+
+def coded(text: str) -> Markup:
+    """Show what stands between backticks as code, as the descriptions of types are written."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704  # escaped before

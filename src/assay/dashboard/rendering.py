@@ -85,5 +85,6 @@ def _environment() -> Environment:
         "json_text": jsontext.write,
         "columns": formatting.columns_of,
         "pretty": formatting.pretty,
+        "coded": formatting.coded,
     }
     return environment
