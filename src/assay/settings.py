@@ -37,9 +37,14 @@ class Settings(BaseSettings):
     oidc_issuer: str | None = Field(
         default=None, description="Provider that people may sign in by (OpenID Connect), exactly as it calls itself."
     )
-    oidc_client_id: str | None = Field(default=None, description="What this server is called there.")
+    oidc_client_id: str | None = Field(
+        default=None, pattern=r"^[\x20-\x7e]+$", description="What this server is called there."
+    )
     oidc_client_secret: str | None = Field(
-        default=None, repr=False, description="The secret of that client. Unset: it is a public one."
+        default=None,
+        pattern=r"^[\x20-\x7e]+$",
+        repr=False,
+        description="The secret of that client. Unset: it is a public one.",
     )
     oidc_name: str = Field(
         default="single sign-on", min_length=1, max_length=60, description="Name of the provider on the sign-in page."

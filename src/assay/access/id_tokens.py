@@ -20,7 +20,7 @@ SMALLEST_RSA_BITS = 2048
 
 
 class _Person(BaseModel):
-    sub: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    sub: Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,255}$")]
     email: Annotated[str, StringConstraints(min_length=3, max_length=254)]
     email_verified: StrictBool = False
     name: str | None = None

@@ -33,7 +33,8 @@ def create(
         typer.Option(
             "--user",
             metavar="EMAIL",
-            help="Whose it is, else the owner's. Somebody new is added: as reviewer where that is the only scope.",
+            help="Whose it is, else the owner's. Somebody new is added: as member, or as reviewer where "
+            "that is the only scope. A key does no more than its person may.",
         ),
     ] = None,
     expires: Annotated[
