@@ -128,7 +128,7 @@ async def monitoring_page(request: Request, visitor: SignedIn, server: Here, aut
             chosen = await automations.get(tx, organization_id, wanted)
             _, days, bucket = RANGES[since]
             end = clock.now()
-            query = monitoring.Query(start=end - timedelta(days=days), end=end, bucket=bucket)
+            query = monitoring.Query(start=end - timedelta(days=days), end=end, bucket=bucket, window=None)
             health = await monitoring.review_health(tx, organization_id, chosen.id, query)
             operations = await monitoring.operations(tx, organization_id, chosen.id, query.start, end, bucket)
             alerts = await monitoring.list_alerts(tx, organization_id, chosen.id)

@@ -4,7 +4,6 @@
 expect; they describe the reviews. `quality` describes the runs.
 """
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -45,7 +44,7 @@ _TICK = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is known of an automation's results. `rolling` has at most 200 points."""
+    """What is known of an automation's results. `rolling` has at most 200 points, none without a window."""
 
     query: Query
     summary: Tally
@@ -77,21 +76,22 @@ async def review_health(tx: db.Transaction, organization_id: str, automation_id:
         raise InvalidValueError(message, field="from")
     await store.limit_time(tx, TIMEOUT_SECONDS)
     place = organization_id, automation_id
-    moments, codes = await store.reviewed(tx, *place, query)
-    times, verdicts = moments[::-1], codes[::-1]
     edges = bucket_edges(query.start, query.end, query.bucket)
-    spans = _spans(times, verdicts, query)
+    tallies = await store.tallied(tx, *place, query, edges)
+    spans: Sequence[_Span] = ()
+    if query.window is not None:
+        spans = _spans(*await store.reviewed(tx, *place, query), query.window, query.least)
     marks = sorted({*edges, *(mark for span in spans for mark in (span.first, span.after))})
     sums = list(accumulate(await store.counted(tx, *place, query, marks), initial=0)) if len(marks) > 1 else [0]
     runs_before = dict(zip(marks, sums, strict=True))
     buckets = [
-        Part(start, end, _tally(times, verdicts, start, end, runs_before[end] - runs_before[start]))
-        for start, end in pairwise(edges)
+        Part(start, end, _tally([ratings], runs_before[end] - runs_before[start]))
+        for (start, end), ratings in zip(pairwise(edges), tallies, strict=True)
     ]
     sample = await store.drawn(tx, *place, edges)
     return Health(
         query,
-        summary=_tally(times, verdicts, query.start, query.end, runs_before[edges[-1]] - runs_before[edges[0]]),
+        summary=_tally(tallies, runs_before[edges[-1]] - runs_before[edges[0]]),
         buckets=buckets,
         rolling=[
             Point(
@@ -143,16 +143,14 @@ class _Span:
     correct: int
 
 
-def _spans(times: Sequence[float], verdicts: str, query: Query) -> list[_Span]:
-    ranked, codes = times, verdicts
-    if "h" in verdicts or "n" in verdicts:
-        ranked = list(compress(times, (code in "pf" for code in verdicts)))
-        codes = verdicts.replace("h", "").replace("n", "")
+def _spans(newest_first: Sequence[float], codes: str, window: int, least: int) -> list[_Span]:
+    ranked = list(compress(newest_first, (code in "pf" for code in codes)))[::-1]
+    verdicts = codes.replace("h", "").replace("n", "")[::-1]
     found: list[_Span] = []
-    for end in _evenly(query.least, len(codes)):
-        start = max(0, end - query.window)
+    for end in _evenly(least, len(verdicts)):
+        start = max(0, end - window)
         last = _moment(ranked[end - 1])
-        correct = codes.count("p", start, end)
+        correct = verdicts.count("p", start, end)
         found.append(_Span(_moment(ranked[start]), last, last + _TICK, end - start, correct))
     return found
 
@@ -169,9 +167,8 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _tally(times: Sequence[float], verdicts: str, start: datetime, end: datetime, runs: int) -> Tally:
-    part = bisect_left(times, start.timestamp()), bisect_left(times, end.timestamp())
-    return Tally(runs, *(verdicts.count(code, *part) for code in "pfhn"))
+def _tally(parts: Sequence[Mapping[str, int]], runs: int) -> Tally:
+    return Tally(runs, *(sum(part.get(rating, 0) for part in parts) for rating in ("pass", "fail", "partial", "none")))
 
 
 async def _rate_drawn(tx: db.Transaction, organization_id: str, automation_id: str) -> bool:

@@ -16,14 +16,14 @@ Measured = Literal["measured", "no_reviews", "unmeasured", "no_traffic"]
 class Query:
     """Which runs are looked at, and how they are summed up. `end` itself is left out; empty filters mean all.
 
-    Without `experiments`, runs of examples are left out. The rolling figure is of so many reviewed runs, told once
-    there are `least` of them.
+    Without `experiments`, runs of examples are left out. The rolling figure is of `window` reviewed runs, told once
+    there are `least` of them; without `window` there is none, and the single reviews are not read.
     """
 
     start: datetime
     end: datetime
     bucket: Bucket = "day"
-    window: int = 100
+    window: int | None = 100
     least: int = 1
     experiments: bool = False
     kinds: Sequence[str] = ()

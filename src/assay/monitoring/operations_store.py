@@ -88,11 +88,11 @@ WHERE organization_id = $1 AND automation_id = $2 AND outcome = 'failed'
 
 _COUNT_FAILED = f"SELECT count(*) FROM (SELECT 1 {_FAILED} LIMIT $5) AS failed"
 
-# By both at once: most of the cost is to find the runs, which no index holds in order of time with why they failed.
+# By both at once, and only of those that are looked at: which they are is said by an index, why they failed by the row.
 _FAILURES = f"""
 WITH newest AS MATERIALIZED (
-    SELECT id, created_at, coalesce(error_code, '') AS code, coalesce(error_step, '') AS step
-    {_FAILED} ORDER BY created_at DESC, id DESC LIMIT $5
+    SELECT runs.id, runs.created_at, coalesce(error_code, '') AS code, coalesce(error_step, '') AS step
+    FROM (SELECT id {_FAILED} ORDER BY created_at DESC, id DESC LIMIT $5) AS found JOIN runs ON runs.id = found.id
 ), named AS (
     SELECT 'code' AS sort, code AS name, id, created_at FROM newest
     UNION ALL SELECT 'step', step, id, created_at FROM newest

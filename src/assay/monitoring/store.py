@@ -1,6 +1,6 @@
 """The SQL of what is seen of production: aggregates that indexes answer, within a time limit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -50,6 +50,18 @@ FROM (
         AND {_conditions(6)}
     ORDER BY created_at DESC, id DESC LIMIT $5
 ) AS newest
+"""
+
+_TALLIED = f"""
+SELECT place, split_part(standing, '/', 2) AS rating, sum(runs)::bigint AS runs
+FROM (
+    SELECT width_bucket(created_at, $3::timestamptz[]) AS place, review_standing AS standing, count(*) AS runs
+    FROM runs
+    WHERE organization_id = $1 AND automation_id = $2 AND review_created_at IS NOT NULL
+        AND created_at >= $4 AND created_at < $5
+        AND {_conditions(6)}
+    GROUP BY 1, 2
+) AS counted GROUP BY 1, 2
 """
 
 # Between neighbouring moments. Active and ended runs stand in different indexes.
@@ -252,6 +264,17 @@ async def reviewed(
         _REVIEWED, organization_id, automation_id, query.start, query.end, MOST_REVIEWED, *_arguments(query)
     )
     return ([], "") if row is None or row["moments"] is None else (row["moments"], row["codes"])
+
+
+async def tallied(
+    tx: db.Transaction, organization_id: str, automation_id: str, query: Query, edges: Sequence[datetime]
+) -> list[Mapping[str, int]]:
+    """Count the reviewed runs created between each two neighbours of `edges`, by rating; `none` is without one."""
+    found: list[dict[str, int]] = [{} for _ in edges[1:]]
+    arguments = list(edges), edges[0], edges[-1], *_arguments(query)
+    for row in await tx.fetch(_TALLIED, organization_id, automation_id, *arguments):
+        found[row["place"] - 1][row["rating"]] = row["runs"]
+    return [*found]
 
 
 async def counted(

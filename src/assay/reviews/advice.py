@@ -172,16 +172,9 @@ def miss_rate(groups: Sequence[DrawnGroup]) -> MissRate:
 
     Without reviews nothing is known: 0 to 1. A stratum without reviews counts with all that it might be.
     """
-    confidence = 1 - (1 - CONFIDENCE) / max(1, len(groups))
-    sequences = [_sequence(group, confidence) for group in groups]
-    return MissRate(
-        _estimate(groups),
-        _over_all(groups, [statistics.rate_at_most(group.missed, group.reviewed, confidence) for group in groups]),
-        statistics.Interval(
-            _over_all(groups, [one.lower for one in sequences], unknown=0.0),
-            _over_all(groups, [one.upper for one in sequences]),
-        ),
-    )
+    confidence = _confidence_in_each(groups)
+    once = [statistics.rate_at_most(group.missed, group.reviewed, confidence) for group in groups]
+    return MissRate(_estimate(groups), _over_all(groups, once), _always(groups))
 
 
 def clean_reviews_needed(groups: Sequence[DrawnGroup], shown: float) -> int | None:
@@ -193,7 +186,7 @@ def clean_reviews_needed(groups: Sequence[DrawnGroup], shown: float) -> int | No
     streak = statistics.fewest_to_show(1 - shown, CONFIDENCE) - sum(group.clean for group in groups)
 
     def is_shown(more: int) -> bool:
-        return more >= streak and miss_rate(_with_clean(groups, more)).always.upper <= shown
+        return more >= streak and _always(_with_clean(groups, more)).upper <= shown
 
     if not is_shown(MOST_REVIEWS):
         return None
@@ -203,8 +196,16 @@ def clean_reviews_needed(groups: Sequence[DrawnGroup], shown: float) -> int | No
 # The bounds.
 
 
-def _sequence(group: DrawnGroup, confidence: float) -> statistics.Interval:
-    return statistics.rate_sequence(group.missed, group.reviewed, confidence, PRIOR)
+def _confidence_in_each(groups: Sequence[DrawnGroup]) -> float:
+    return 1 - (1 - CONFIDENCE) / max(1, len(groups))
+
+
+def _always(groups: Sequence[DrawnGroup]) -> statistics.Interval:
+    confidence = _confidence_in_each(groups)
+    found = [statistics.rate_sequence(group.missed, group.reviewed, confidence, PRIOR) for group in groups]
+    return statistics.Interval(
+        _over_all(groups, [one.lower for one in found], unknown=0.0), _over_all(groups, [one.upper for one in found])
+    )
 
 
 def _estimate(groups: Sequence[DrawnGroup]) -> float | None:

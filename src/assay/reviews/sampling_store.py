@@ -91,7 +91,7 @@ _HAS_TRAFFIC = {
 SELECT EXISTS (
     SELECT FROM runs
     WHERE organization_id = $1 AND automation_id = $2 AND mode = '{mode}' AND outcome = 'completed'
-        AND parent_run_id IS NULL AND created_at > clock_timestamp() - interval '7 days')
+        AND parent_run_id IS NULL AND created_at > now() - interval '7 days')
 """
     for mode in ("live", "shadow")
 }
