@@ -56,5 +56,9 @@ def test_an_archived_automation_refuses_runs(http: httpx.Client, name: str) -> N
     assert http.patch(f"/automations/{name}", json={"archived": True}).json()["status"] == "archived"
     refused = http.post("/runs", json={"target": f"workflows.{name}"})
     assert refused.json()["issues"][0]["code"] == "automation_disabled"
+    example = http.post(f"/automations/{name}/examples", json={"name": "one"}).json()["id"]
+    for path in ("experiments", f"examples/{example}/run"):
+        refused = http.post(f"/automations/{name}/{path}", json={})
+        assert refused.json()["issues"][0]["code"] == "automation_disabled", path
     assert http.patch(f"/automations/{name}", json={"archived": False}).json()["status"] == "active"
     assert http.post("/runs", json={"target": f"workflows.{name}"}).status_code < 300

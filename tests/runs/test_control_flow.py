@@ -249,6 +249,23 @@ async def test_a_child_is_a_run_of_its_own_that_is_waited_for(desk: Desk) -> Non
     assert [child["root_run_id"] for child in children] == [run.summary.id]
 
 
+@pytest.mark.parametrize("execution", ["inline", "child"])
+@pytest.mark.parametrize("put_away", ["archived", "switched off"])
+async def test_a_workflow_that_was_put_away_is_not_called(desk: Desk, execution: str, put_away: str) -> None:
+    made = [{"name": "a", "type": SET, "with": {"fields": {"v": 1}}}]
+    inner = await desk.push(made)
+    call = {"name": "call", "type": "action.invoke-workflow", "with": {"workflow": inner.slug, "execution": execution}}
+    flow = await desk.push([call])
+    if put_away == "archived":
+        async with desk.database.transaction() as tx:
+            await automations.set_archived(tx, desk.caller, automation=inner.id, archived=True)
+    else:
+        await desk.push(made, name=inner.slug, version="1.1.0", enabled=False)
+    run = await desk.run(flow)
+    assert run.failure is not None
+    assert (run.failure.code, run.failure.step) == ("automation_disabled", "call")
+
+
 async def test_a_workflow_that_calls_itself_fails(desk: Desk) -> None:
     flow = await desk.push(
         [

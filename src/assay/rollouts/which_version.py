@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from assay import automations, db
-from assay.runs import Chosen, RunSummary
+from assay.runs import AutomationDisabledError, Chosen, RunSummary
 
 ORIGINAL = "original"
 
@@ -24,6 +24,7 @@ async def which_version(tx: db.Transaction, organization_id: str, target: str, r
         AutomationNotFoundError: the organization has no such automation.
         VersionNotFoundError: it has no such version.
         NoCurrentVersionError: none is current, and none was named.
+        AutomationDisabledError: the automation is archived.
     """
     found = await automations.resolve_target(tx, organization_id, target, ref)
     current = ref in {None, "", "latest"}
@@ -36,6 +37,7 @@ async def which_version_again(tx: db.Transaction, organization_id: str, before: 
     Raises:
         VersionNotFoundError: there is no such version.
         NoCurrentVersionError: none is current, and none was named.
+        AutomationDisabledError: the automation is archived.
     """
     if ref == ORIGINAL:
         found = await automations.resolve_target(tx, organization_id, before.automation_id, before.version_id)
@@ -45,6 +47,10 @@ async def which_version_again(tx: db.Transaction, organization_id: str, before: 
 
 def _choice(found: automations.RunTarget, reason: str, ref: str | None) -> Choice:
     automation = found.automation
+    if automation.status != "active":
+        message = f"The automation {automation.slug} is archived, so it starts no runs."
+        hint = f"Take it back into use: assay automations archive {automation.slug} --undo"
+        raise AutomationDisabledError(message, field="target", hint=hint)
     chosen = Chosen(
         automation_id=automation.id,
         kind=automation.kind,

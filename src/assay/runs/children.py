@@ -145,9 +145,12 @@ def checked_input(definition: automations.WorkflowDefinition, workflow: str, val
     """Hold a value against another workflow's inputs; keys that it does not declare are refused.
 
     Raises:
-        StepError: the value is no object, or has keys that nobody declared.
+        StepError: the workflow is switched off, the value is no object, or it has keys that nobody declared.
         InvalidInputError: a declared input does not fit.
     """
+    if not definition.enabled:
+        message = f"{workflow} says `enabled: false`."
+        raise steps.StepError("automation_disabled", message, category="validation")
     if not isinstance(value, dict):
         message = f"The input of {workflow} is an object with its inputs."
         raise steps.StepError("validation_failed", message, category="validation")

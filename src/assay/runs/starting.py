@@ -61,12 +61,9 @@ def check_trigger(automation: automations.Automation, trigger_type: TriggerType)
     """Let a start pass if the trigger it comes through is on.
 
     Raises:
-        AutomationDisabledError: the automation is archived.
         ApiTriggerDisabledError: a call of API or CLI, and that trigger is off.
         ManualTriggerDisabledError: a start by hand in the dashboard, and that trigger is off.
     """
-    if automation.status != "active":
-        raise AutomationDisabledError
     if trigger_type in {"api", "cli"} and not automation.triggers.api:
         hint = f"Switch it on: assay automations triggers {automation.slug} --enable api"
         raise ApiTriggerDisabledError(field="target", hint=hint)
