@@ -262,10 +262,18 @@ def _query(function: Any) -> list[str]:
     module = vars(inspect.getmodule(function))
     for node in _calls(function):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "only":
-            known = node.args[1]
-            names = module[known.id] if isinstance(known, ast.Name) else ast.literal_eval(known)
-            return sorted(cast("set[str]", names))
+            return sorted(_names(node.args[1], module))
     return []
+
+
+def _names(known: ast.expr, module: Mapping[str, Any]) -> set[str]:
+    match known:
+        case ast.Name():
+            return module[known.id]
+        case ast.Attribute(value=ast.Name(id=other)):
+            return getattr(module[other], known.attr)
+        case _:
+            return ast.literal_eval(known)
 
 
 def _bodies(function: Any) -> list[type[BaseModel]]:
