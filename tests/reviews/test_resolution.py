@@ -189,6 +189,41 @@ async def test_what_is_missing_is_said(board: Board, how: dict[str, Any], missin
     assert run in (caught.value.hint or "")
 
 
+@pytest.mark.parametrize("between", [[], [None]])
+async def test_what_was_promoted_as_right_proves_nothing_once_it_is_called_wrong(board: Board, between: list[None]):
+    run = await board.run()
+    await board.say(run, rating="pass")
+    await board.promote(run, name="golden")
+    promoted = await board.read(run)
+    for rating in [*between, "fail"]:
+        await board.say(run, rating=rating)
+    # A version that goes on making the same mistake meets the expectation.
+    await board.end(promoted, "1.1.0")
+    assert await board.chip(run) == "open"
+    with pytest.raises(reviews.ResolutionUnprovenError) as caught:
+        await board.say(run, status="resolved")
+    assert codes(caught) == ["resolution_unproven", "expects_the_miss"]
+    await board.edit("golden", name="renamed")
+    assert (await board.read(run)).promoted_graded_hash is None
+    await board.say(run, expected={"total": 14})
+    again = await board.promote(run)  # it takes no reason: what it expected was the mistake
+    assert again.feedback.override_reason is None
+    await board.end(await board.read(run), "1.1.0")
+    assert await board.chip(run) == "passed"
+
+
+async def test_an_example_that_expected_the_mistake_is_corrected_without_a_reason(board: Board):
+    run = await board.run()
+    await board.say(run, rating="pass")
+    await board.promote(run, name="mistaken")
+    await board.say(run, rating="partial")
+    await board.edit("mistaken", expected={"total": 14})
+    with pytest.raises(reviews.ExampleUnresolvedError):
+        await board.edit("mistaken", expected={"total": 12})
+    await board.end(await board.read(run), "1.1.0")
+    assert await board.chip(run) == "passed"
+
+
 async def test_before_there_is_an_example_or_an_experiment_that_is_what_is_missing(board: Board):
     run = await board.run()
     await board.say(run, rating="partial", expected={"total": 14})

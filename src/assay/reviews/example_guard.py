@@ -72,7 +72,9 @@ class ExampleGuard:
 
 def following(feedback: Feedback, change: datasets.ExampleChange, override: str | None) -> Feedback:
     """Return the feedback after its example became another one: that is what has to pass from now on."""
-    after = replace(feedback, promoted_example_name=change.name_then, promoted_graded_hash=change.graded_hash_then)
+    after = replace(feedback, promoted_example_name=change.name_then)
+    if change.graded_hash_then != change.graded_hash:
+        after = replace(after, promoted_graded_hash=change.graded_hash_then)
     return replace(after, override_reason=override) if override and takes_override(feedback, change) else after
 
 
@@ -81,6 +83,7 @@ def takes_override(feedback: Feedback, change: datasets.ExampleChange) -> bool:
     return (
         is_promoted_miss(feedback)
         and change.expected_anything
+        and feedback.promoted_graded_hash is not None
         and change.graded_hash_then is not None
         and change.graded_hash_then != feedback.promoted_graded_hash
     )

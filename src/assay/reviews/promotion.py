@@ -161,7 +161,8 @@ def linked(
         promoted_graded_hash=example.graded_hash,
         promoted_at=clock.now(),
     )
-    changed = before.promoted_example_id is not None and example.graded_hash != before.promoted_graded_hash
+    # Without a hash it expected what the run made, which was no expectation of this miss.
+    changed = before.promoted_graded_hash is not None and example.graded_hash != before.promoted_graded_hash
     if changed and expected_anything and proof.is_promoted_miss(before):
         if override is None:
             message = f"This miss is promoted as {before.promoted_example_name!r}; another expectation takes a reason."

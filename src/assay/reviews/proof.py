@@ -112,6 +112,11 @@ def takes_back(before: Feedback, after: Feedback) -> bool:
     return before.rating in MISSES or (before.status == "open" and before.rating is None and after.rating == "pass")
 
 
+def becomes_a_miss(before: Feedback, after: Feedback) -> bool:
+    """Whether a promoted run is called wrong that was not when it was promoted."""
+    return after.promoted_graded_hash is not None and before.rating not in MISSES and after.rating in MISSES
+
+
 def is_promoted_miss(feedback: Feedback) -> bool:
     """Whether an example stands for this miss, so that its expectation may not quietly become another one."""
     return feedback.promoted_example_id is not None and feedback.rating != "pass" and feedback.status is not None
@@ -288,7 +293,9 @@ def _of_version(case: Case, trial: Trial) -> Iterable[tuple[str, str]]:
 
 
 def _of_outcome(case: Case, trial: Trial) -> Iterable[tuple[str, str]]:
-    if trial.graded_hash != case.feedback.promoted_graded_hash:
+    if case.feedback.promoted_graded_hash is None:
+        yield "expects_the_miss", "the example expects what the run made: correct it, and promote the run again."
+    elif trial.graded_hash != case.feedback.promoted_graded_hash:
         yield "example_changed", "it ran the example in another form than the one that is promoted."
     if trial.cancelled:
         yield "experiment_cancelled", "it was cancelled."

@@ -5,11 +5,12 @@ The rules stand in `proof`. Here they meet the database: `check_transition` befo
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from pydantic import JsonValue
 
-from assay import access, automations, datasets, db, outbox
+from assay import access, automations, datasets, db, files, outbox, runs
 from assay.errors import Issue
 from assay.reviews import proof, resolution_store
 from assay.reviews.errors import ReasonRequiredError, ResolutionUnprovenError
@@ -28,7 +29,8 @@ async def check_transition(
 
     A wish to resolve is granted with the proof, if there is one, even where an override came with it; where neither
     is needed, an override says nothing. A promoted miss stays open where nobody says a status, and a run that is
-    called wrong after it was resolved without a proof is open again. Emits `resolution.proven` and
+    called wrong after it was resolved without a proof is open again; where its example expects what the run made,
+    because it was called right once, that example proves nothing until it is corrected. Emits `resolution.proven` and
     `resolution.overridden`.
 
     Raises:
@@ -37,6 +39,8 @@ async def check_transition(
         ResolutionUnprovenError: it takes a proof or an override; the issues say what is missing.
     """
     check_settling(caller, before, after, override=override)
+    if proof.becomes_a_miss(before, after) and await _expects_what_it_made(tx, after):
+        after = replace(after, promoted_graded_hash=None)
     if after.status == "ignored" and not (after.ignore_reason or after.body.strip()):
         raise ReasonRequiredError(field="reason")
     found: proof.Trial | Sequence[Issue] = ()
@@ -91,6 +95,24 @@ async def proof_from_before(tx: db.Transaction, feedback: Feedback) -> proof.Tri
 async def tell_overridden(tx: db.Transaction, feedback: Feedback) -> None:
     """Emit `resolution.overridden`."""
     await _tell(tx, "resolution.overridden", feedback, {"reason": feedback.override_reason})
+
+
+async def _expects_what_it_made(tx: db.Transaction, feedback: Feedback) -> bool:
+    """Whether the example that a run was promoted to expects just what the run made."""
+    if feedback.promoted_example_id is None:
+        return False
+    place = feedback.organization_id, feedback.automation_id, feedback.promoted_example_id
+    try:
+        example = await datasets.get_example(tx, *place)
+    except datasets.ExampleNotFoundError:
+        return False
+    expected = {(file.path, file.sha256) for file in example.files if file.folder == "expected"}
+    run = await runs.get(tx, feedback.organization_id, feedback.run_id)
+    if run is None or (example.expected is None and not expected):
+        return False
+    artifacts = await files.list_artifacts(tx, feedback.organization_id, feedback.run_id)
+    made = {(f"expected/{file.name}", file.sha256) for file in artifacts if file.role == "output"}
+    return example.expected == run.output and expected == made
 
 
 async def _is_remark(tx: db.Transaction, feedback: Feedback) -> bool:
