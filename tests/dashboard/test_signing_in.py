@@ -200,6 +200,13 @@ def test_a_change_that_another_site_asks_for_is_refused(served: Served, member: 
     assert member.post("/sign-out", data={"csrf": _csrf(member)}, headers=headers).status_code == 403
 
 
+def test_a_stranger_cannot_fill_the_disk(stranger: httpx.Client):
+    pieces = (b"x" * 1000 for _ in range(100))
+    assert stranger.post("/sign-in", files={"file": ("large", b"x" * 100_000)}).status_code == 413
+    assert stranger.post("/sign-in", content=pieces).status_code == 413, "it does not say how large it is"
+    assert stranger.post("/sign-in/link/made-up", files={"file": ("large", b"x" * 100_000)}).status_code == 413
+
+
 def test_a_part_tells_htmx_to_sign_in(stranger: httpx.Client):
     answer = stranger.get("/runs/news", headers={"HX-Request": "true"})
     assert answer.status_code == 401

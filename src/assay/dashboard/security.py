@@ -14,6 +14,8 @@ CSRF_FIELD = "csrf"
 CSRF_HEADER = "x-csrf-token"
 LARGEST_FORM = 512 * 1024**2
 """Bytes: the archive of a dataset may have 500 MB."""
+LARGEST_SIGN_IN = 16 * 1024
+"""Bytes that somebody unknown may send: an address and a password."""
 _PROOF_BYTES = hashlib.sha256().digest_size
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -91,9 +93,9 @@ class FormTooLargeError(TooLargeError):
     hint = "The API and the command line take archives of datasets in parts."
 
 
-def _check_size(request: Request) -> None:
+def _check_size(request: Request, largest: int) -> None:
     said = request.headers.get("content-length", "0" if "transfer-encoding" not in request.headers else "")
-    if not said.isdigit() or int(said) > LARGEST_FORM:
+    if not said.isdigit() or int(said) > largest:
         raise FormTooLargeError
 
 
@@ -112,6 +114,17 @@ def check_origin(request: Request) -> None:
         raise ForeignFormError
 
 
+def check_stranger(request: Request) -> None:
+    """Refuse a sign-in that another site asks for, or that is more than one.
+
+    Raises:
+        ForeignFormError: the browser says that it comes from elsewhere.
+        FormTooLargeError: it is larger than a sign-in, or does not say how large it is.
+    """
+    check_origin(request)
+    _check_size(request, LARGEST_SIGN_IN)
+
+
 async def check_form(request: Request, session_token: str) -> None:
     """Refuse a change without the session's token, in the header or in the form.
 
@@ -122,7 +135,7 @@ async def check_form(request: Request, session_token: str) -> None:
     check_origin(request)
     if request.method in _SAFE:
         return
-    _check_size(request)  # before any of it is read: it would be kept on the disk first
+    _check_size(request, LARGEST_FORM)  # before any of it is read: it would be kept on the disk first
     given = request.headers.get(CSRF_HEADER)
     if given is None and "form" in request.headers.get("content-type", ""):
         form = await request.form(max_files=200, max_fields=5000)

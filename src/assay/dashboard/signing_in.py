@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from assay import access
 from assay.dashboard.error_page import status_of
 from assay.dashboard.rendering import Page, render
-from assay.dashboard.security import check_origin
+from assay.dashboard.security import check_stranger
 from assay.dashboard.visitors import COOKIE, Here, SignedIn, server_of, site_url
 from assay.errors import AssayError, InvalidValueError
 
@@ -63,7 +63,7 @@ async def sign_in_form(request: Request) -> Response:
 @router.post("/sign-in")
 async def sign_in(request: Request, server: Here) -> Response:
     """Begin a session, or say that address and password do not belong together."""
-    check_origin(request)
+    check_stranger(request)
     form = await request.form()
     email, password = str(form.get("email", "")), str(form.get("password", ""))
     following = inside(str(form.get("next", "")))
@@ -106,7 +106,7 @@ async def link_form(request: Request, token: str) -> Response:
 @router.post("/sign-in/link/{token}")
 async def use_link(request: Request, token: str, server: Here) -> Response:
     """Begin a session with a link; who came by an invitation is asked for a password next."""
-    check_origin(request)
+    check_stranger(request)
     try:
         async with server.database.transaction() as tx:
             session, purpose = await access.sign_in_by_link(tx, token, user_agent=request.headers.get("user-agent"))
