@@ -128,6 +128,15 @@ async def with_judge(flow: Production, by: access.Caller, share: float) -> None:
         await reviews.set_sampling(tx, by, flow.automation_id, {"rate": 0.5, "judgeShare": share})
 
 
+async def the_pace(flow: Production) -> monitoring.JudgingPace | None:
+    async with flow.database.transaction() as tx:
+        # Long enough ago, so that what ended since then is due.
+        await tx.execute("UPDATE sampling_policies SET updated_at = now() - interval '1 day'")
+        now = clock.now()
+        query = monitoring.Query(start=now - 24 * HOUR, end=now)
+        return (await monitoring.review_health(tx, flow.organization_id, flow.automation_id, query)).judging
+
+
 async def ended(flow: Production, **how: Any) -> str:
     run = await flow.run(rate=0.5, **how)
     async with flow.database.transaction() as tx:
@@ -194,3 +203,20 @@ async def test_what_a_judge_could_not_say_is_no_verdict(
     found = await the_judge(flow)
     assert found is not None
     assert (found.judged, found.unsaid, found.unknown, found.powered) == (0, 1, "no_reviews", None)
+
+
+async def test_judges_that_do_nothing_are_noticed(
+    database: db.Database, by: access.Caller, model: OpenAiServer
+) -> None:
+    flow = await production(database, by, "judged-by-nobody")
+    for ago in (2 * HOUR, HOUR, timedelta()):  # the last one is not due yet
+        await ended(flow, ago=ago)
+    assert await the_pace(flow) is None
+    async with database.transaction() as tx:
+        await reviews.set_sampling(tx, by, flow.automation_id, {"judgeShare": 1.0})
+    assert await the_pace(flow) == monitoring.JudgingPace(1.0, 2, 0, "no_judge")
+    await with_judge(flow, by, 1.0)
+    assert await the_pace(flow) == monitoring.JudgingPace(1.0, 2, 0, "behind")
+    model.otherwise = lambda _: failing(401)
+    await look(flow, model)
+    assert await the_pace(flow) == monitoring.JudgingPace(1.0, 2, 2, "nothing_said")

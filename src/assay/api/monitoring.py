@@ -214,6 +214,13 @@ def health_json(found: monitoring.Health) -> dict[str, Any]:
         "drift": {**_drift(found.drift), "dataset": _likeness(found.likeness)},
         "judges": [_judge(one) for one in found.judges],
         "liveJudges": [_live_judge(one) for one in found.live_judges],
+        "liveJudging": found.judging
+        and {
+            "share": found.judging.share,
+            "dueRuns": found.judging.due,
+            "judgedRuns": found.judging.judged,
+            "problem": found.judging.problem,
+        },
         "reviewers": one_agreement_json(found.reviewers),
     }
 

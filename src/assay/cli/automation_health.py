@@ -1,6 +1,5 @@
 """`assay automations health`: how an automation fares in production, on one screen."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -19,6 +18,11 @@ _UNTRUSTED = {
     "no_reviews": "it cannot be told: nothing of the random sample that it judged is reviewed",
     "too_few_right": "not yet: people have seen fewer than 10 right results of the random sample",
     "too_few_wrong": "not yet: people have seen fewer than 10 wrong results of the random sample",
+}
+_NOT_JUDGING = {
+    "no_judge": "nobody does it: no evaluator of the automation is an llm-judge",
+    "behind": "is behind: {judgedRuns} of {dueRuns} runs that should have been judged by now",
+    "nothing_said": "in vain: of {dueRuns} runs the judges could not say anything; is a model configured?",
 }
 Since = Annotated[str | None, typer.Option("--from", metavar="MOMENT", help="ISO 8601, or how long ago, as 7d.")]
 Until = Annotated[str | None, typer.Option("--to", metavar="MOMENT", help="As --from.")]
@@ -43,7 +47,7 @@ def health(
     _print_waiting(found)
     _print_drift(part(found, "drift"))
     _print_judges(found)
-    _print_live_judges(items(found, "liveJudges"))
+    _print_live_judges(found)
     _print_buckets(found)
 
 
@@ -122,11 +126,14 @@ def _print_judges(found: Json) -> None:
         output.say(reviewers["warning"])
 
 
-def _print_live_judges(judges: Sequence[Json]) -> None:
-    if not judges:
+def _print_live_judges(found: Json) -> None:
+    judges, judging = items(found, "liveJudges"), found["liveJudging"]
+    if not judges and judging is None:
         return
     output.print_heading("What model judges see in live runs")
     shown: dict[str, output.Value] = {}
+    if judging is not None and judging["problem"] is not None:
+        shown["judging"] = _NOT_JUDGING[judging["problem"]].format(**judging)
     for one in judges:
         name = one["evaluator"]
         shown[name] = f"judged {one['judgedRuns']} runs, of which people reviewed {one['reviewedRuns']} of the sample"

@@ -16,13 +16,14 @@ from assay.monitoring.dataset_likeness import dataset_likeness
 from assay.monitoring.drifting import input_drift
 from assay.monitoring.estimation import estimate
 from assay.monitoring.judging import judge
-from assay.monitoring.live_judging import live_judges
+from assay.monitoring.live_judging import judging_pace, live_judges
 from assay.monitoring.model import (
     Backlog,
     Bucket,
     Drawn,
     InputDrift,
     Judge,
+    JudgingPace,
     Likeness,
     LiveJudge,
     Mode,
@@ -58,6 +59,7 @@ class Health:
     likeness: Likeness
     judges: Sequence[Judge]
     live_judges: Sequence[LiveJudge]
+    judging: JudgingPace | None
     reviewers: reviews.Agreement
 
 
@@ -111,6 +113,7 @@ async def review_health(tx: db.Transaction, organization_id: str, automation_id:
         likeness=await dataset_likeness(tx, *place),
         judges=[judge(counts) for counts in await store.judges(tx, *place, query.start, query.end)],
         live_judges=live_judges(*await judging_store.judged(tx, *place, query.start, query.end)),
+        judging=await judging_pace(tx, *place),
         reviewers=(await reviews.reviewer_agreement(tx, *place, since=query.start, until=query.end)).together,
     )
 

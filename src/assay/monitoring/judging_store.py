@@ -8,6 +8,7 @@ from assay.evaluators import Result
 from assay.monitoring.model import JudgedRuns
 
 MOST_JUDGED = 50_000
+MOST_DUE = 5_000
 
 _AUTOMATIONS = """
 SELECT organization_id, automation_id, (policy->>'judgeShare')::float8 AS share FROM sampling_policies
@@ -20,6 +21,21 @@ WHERE organization_id = $1 AND automation_id = $2 AND outcome = 'completed' AND 
     AND parent_run_id IS NULL AND NOT in_experiment AND completed_at > now() - interval '1 day'
     AND NOT EXISTS (SELECT FROM live_judgements j WHERE j.run_id = r.id)
 ORDER BY completed_at LIMIT $4
+"""
+
+# What ended just now is judged by the next look.
+_PACE = """
+SELECT count(*) AS due, count(*) FILTER (WHERE seen.said IS NOT NULL) AS judged,
+       count(*) FILTER (WHERE seen.said > 0) AS said
+FROM (
+    SELECT id FROM runs
+    WHERE organization_id = $1 AND automation_id = $2 AND outcome = 'completed' AND mode = 'live' AND sample_rank < $3
+        AND parent_run_id IS NULL AND NOT in_experiment AND completed_at > greatest(now() - interval '1 day', $4)
+        AND completed_at < now() - interval '10 minutes'
+    ORDER BY completed_at DESC LIMIT $5
+) AS due LEFT JOIN LATERAL (
+    SELECT count(j.passed) AS said FROM live_judgements j WHERE j.run_id = due.id GROUP BY j.run_id
+) AS seen ON true
 """
 
 _SAVE = """
@@ -72,6 +88,17 @@ async def save(tx: db.Transaction, organization_id: str, run_id: str, share: flo
         for result in results
     ]
     await tx.execute(_SAVE, run_id, organization_id, share, jsontext.dump(rows))
+
+
+async def pace(
+    tx: db.Transaction, organization_id: str, automation_id: str, share: float, since: datetime | None
+) -> tuple[int, int, int]:
+    """Count the newest runs that judges should have seen by now, those they saw, and those they could say something of.
+
+    Only runs of the last day, and after `since`, at most 5,000.
+    """
+    row = await tx.fetch_one(_PACE, organization_id, automation_id, share, since, MOST_DUE)
+    return (0, 0, 0) if row is None else (row["due"], row["judged"], row["said"])
 
 
 async def judged(

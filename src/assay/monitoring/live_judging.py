@@ -15,12 +15,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from assay import db, evaluators, experiments, runs
+from assay import db, evaluators, experiments, reviews, runs
 from assay.evaluators import EvaluatorSet
 from assay.monitoring import judging_store as store
 from assay.monitoring.estimation import Estimate, StratumSeen, put_together, score_interval
 from assay.monitoring.judging import FEWEST, judge
-from assay.monitoring.model import Judge, JudgeCounts, JudgedRuns, LiveJudge
+from assay.monitoring.model import Judge, JudgeCounts, JudgedRuns, JudgingPace, LiveJudge
 from assay.statistics import JudgedCell, prediction_powered
 
 JUDGE = "llm-judge"
@@ -50,6 +50,24 @@ async def judge_live_runs(database: db.Database, grader: experiments.Grader) -> 
                 group.create_task(_judge_one(room, database, grader, (organization_id, run_id, share), judges))
         judged += len(waiting)
     return judged
+
+
+async def judging_pace(tx: db.Transaction, organization_id: str, automation_id: str) -> JudgingPace | None:
+    """Tell whether judges keep up with the live runs that are theirs; None where none are."""
+    sampling = await reviews.sampling_of(tx, organization_id, automation_id)
+    share = sampling.policy.judge_share
+    if not share:
+        return None
+    stored = await evaluators.current(tx, organization_id, automation_id)
+    due, judged, said = await store.pace(tx, organization_id, automation_id, share, sampling.updated_at)
+    problem = None
+    if stored is None or _judges_of(stored) is None:
+        problem = "no_judge"
+    elif judged < due:
+        problem = "behind"
+    elif due and not said:
+        problem = "nothing_said"
+    return JudgingPace(share, due, judged, problem)
 
 
 def _judges_of(stored: evaluators.StoredSet) -> EvaluatorSet | None:

@@ -318,3 +318,17 @@ class LiveJudge:
     reviews_only: float | None
     reviews_only_interval: Interval | None
     unknown: Literal["no_reviews", "too_few_right", "too_few_wrong"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingPace:
+    """Whether judges on live runs keep up: `judged` of the newest `due` runs of the last day that are theirs.
+
+    `due` ones ended more than ten minutes ago. `problem`: no evaluator is an llm-judge, some were never judged, or of
+    none the judges could say anything, as where no model is configured.
+    """
+
+    share: float
+    due: int
+    judged: int
+    problem: Literal["no_judge", "behind", "nothing_said"] | None

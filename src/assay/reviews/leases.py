@@ -100,6 +100,7 @@ async def skip(tx: db.Transaction, caller: access.Caller, item_id: str, *, reaso
         raise ReasonRequiredError(message, field="reason")
     await queue_store.give_up(tx, caller.organization_id, caller.user_id, item_id)
     await queue_store.skip(tx, caller.organization_id, caller.user_id, item_id, reason.strip()[:MAX_REASON])
+    await access.record_by(tx, caller, "review_item.skipped", item_id, {"reason": reason.strip()[:MAX_REASON]})
     return await get_item(tx, caller, item_id)
 
 
