@@ -13,7 +13,7 @@ from typing import Any
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
-EXAMPLES = Path(__file__).parents[1] / "src/assay/cli/templates/pdf-extraction/dataset/examples"
+EXAMPLES = Path(__file__).parents[1] / "src/assay/workflow_templates/pdf-extraction/dataset/examples"
 Mark = tuple[float, float, str]
 
 

@@ -15,10 +15,10 @@ import pytest
 from tests.acceptance import serving
 from tests.fakes.openai_server import OpenAiServer, Reply, openai_server, said
 
-from assay.cli import init
+from assay import workflow_templates
 
 ROOT = Path(__file__).parents[2]
-TEMPLATES = Path(init.__file__).parent / "templates"
+TEMPLATES = Path(workflow_templates.__file__).parent
 
 
 @dataclass

@@ -110,7 +110,7 @@ async def test_the_gate_refuses_and_an_override_takes_a_reason(page_as: PageAs, 
     await page.get_by_text("Make it current all the same").click()
     await page.get_by_label("Reason").fill("The customer wants it.")
     await page.get_by_role("button", name="Override the gate").click()
-    await expect(page.get_by_text("1.1.0 serves the calls.")).to_be_visible()
+    await expect(page.get_by_text("Version 1.1.0 is current.")).to_be_visible()
 
 
 async def test_a_plan_that_cannot_be_is_refused_and_kept(page_as: PageAs, http: httpx.Client):

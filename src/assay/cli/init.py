@@ -1,24 +1,16 @@
 """`assay init`: a folder with everything that a measured workflow needs, to begin with."""
 
 import sys
-from collections.abc import Iterator, Mapping
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from assay import workflow_templates
 from assay.cli import formats, output
 from assay.cli.failure import ExitCode, Failure
 from assay.cli.options import AsJson
-
-TemplateName = Literal["blank", "pdf-extraction", "text-classification"]
-_ABOUT: Mapping[TemplateName, str] = {
-    "blank": "one step, to be replaced",
-    "pdf-extraction": "fields of a PDF by their labels, without a model",
-    "text-classification": "texts sorted by a model; needs a provider",
-}
+from assay.workflow_templates import TEMPLATES, TemplateName
 
 
 def init(
@@ -38,8 +30,7 @@ def init(
     Files that are there stay: then nothing is written, and the exit code is 1.
     """
     chosen = template or _asked()
-    source = files("assay.cli") / "templates" / chosen
-    found = {folder / path: content for path, content in _contents(source, PurePosixPath())}
+    found = {folder / path: content for path, content in workflow_templates.contents(chosen).items()}
     _check_free(folder, list(found), force=force)
     for path, content in found.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,19 +46,11 @@ def init(
 def _asked() -> TemplateName:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return "blank"
-    for name, about in _ABOUT.items():
+    for name, about in TEMPLATES.items():
         output.say(f"  {name:<20} {about}")
-    while (answer := typer.prompt("Begin with", default="blank", err=True)) not in _ABOUT:
+    while (answer := typer.prompt("Begin with", default="blank", err=True)) not in TEMPLATES:
         output.say(f"There is no {answer!r}.")
     return answer
-
-
-def _contents(folder: Traversable, inside: PurePosixPath) -> Iterator[tuple[PurePosixPath, bytes]]:
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if entry.is_dir():
-            yield from _contents(entry, inside / entry.name)
-        else:
-            yield inside / entry.name, entry.read_bytes()
 
 
 def _check_free(folder: Path, paths: list[Path], *, force: bool) -> None:

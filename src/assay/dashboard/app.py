@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from assay.dashboard import (
     assets,
+    automation_new,
     automation_overview,
     automation_settings,
     automation_workflow,
@@ -60,6 +61,7 @@ ROUTERS = (
     live.router,
     home.router,
     automations.router,
+    automation_new.router,
     experiments.router,
     experiment_detail.router,
     experiment_comparison.router,

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from assay import automations, db, experiments
 from assay.dashboard.automation_frame import AutomationPage, heading_of, title_of
 from assay.dashboard.error_page import status_of
+from assay.dashboard.gate import GatePart, gate_part
 from assay.dashboard.rendering import render, render_part
 from assay.dashboard.step_graph import step_graph
 from assay.dashboard.visitors import Here, SignedIn, Visitor
@@ -61,19 +62,6 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class GateLine:
-    """How the version that is looked at stands before the gate; going back to one that `was_current` is not gated."""
-
-    version: str
-    status: Literal["passed", "failed", "cannot_tell"]
-    no_policy: bool
-    was_current: bool
-    missing: Sequence[str]
-    problem: str | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Diagnostics:
     """What the check of a text found; `valid` says whether it can be pushed. `checked` is False before any check."""
 
@@ -102,7 +90,7 @@ class WorkflowPage(AutomationPage):
     older_url: str | None
     newer_url: str | None
     difference: Difference | None
-    gate: GateLine | None
+    gate: GatePart | None
     may_change: bool
 
 
@@ -174,24 +162,6 @@ async def check(request: Request, slug: str, visitor: SignedIn, server: Here) ->
     return render_part(visitor, "parts/workflow_issues.html", await _check(server, visitor, source))
 
 
-@router.post("/automations/{slug}/workflow/promote")
-async def promote(request: Request, slug: str, visitor: SignedIn, server: Here) -> Response:
-    """Make a version current through the gate, or past it with a reason."""
-    form = await request.form()
-    version = _text(form.get("version"))
-    reason = _text(form.get("reason")) if form.get("override") else None
-    try:
-        async with server.database.transaction() as tx:
-            through = await experiments.promote(tx, visitor.caller, automation=slug, version=version, override=reason)
-    except (experiments.GateNotPassedError, experiments.OverrideReasonError) as error:
-        page = await _page(server, visitor, slug, _Asked(version))
-        if page.gate is not None:
-            page = replace(page, gate=replace(page.gate, problem=error.message, reason=reason or ""))
-        return render(request, visitor, page, status_of(error))
-    label = through.promoted.version.label or through.promoted.version.id
-    return RedirectResponse(_Asked(label).url(slug, done=through.promoted.reason or "promote"), 303)
-
-
 # What is done.
 
 
@@ -234,7 +204,9 @@ async def _page(server: Server, visitor: Visitor, slug: str, asked: _Asked) -> W
         shown = None if text is None else text.version
         difference = await _difference(tx, automation, text, asked) if text is not None else None
         graph = await _graph(tx, organization_id, shown)
-        gate = await _gate(tx, automation, shown)
+        gate = None
+        if shown is not None and not shown.is_current:
+            _, gate = await gate_part(tx, visitor, slug, shown.id)
     return WorkflowPage(
         title=title_of(automation, "workflow"),
         heading=heading_of(automation, "workflow"),
@@ -279,19 +251,6 @@ async def _graph(tx: db.Transaction, organization_id: str, version: automations.
         return step_graph((await automations.definition_of(tx, organization_id, version.id)).steps)
     except automations.StoredVersionError:
         return None
-
-
-async def _gate(
-    tx: db.Transaction, automation: automations.Automation, version: automations.Version | None
-) -> GateLine | None:
-    if version is None or version.is_current:
-        return None
-    organization_id = automation.organization_id
-    found = await experiments.examine(tx, organization_id, automation.id, version.id)
-    was_current = await automations.was_current(tx, organization_id, version)
-    decision = found.decision
-    missing = [one.message for one in decision.missing]
-    return GateLine(_label(version), decision.status, decision.no_policy, was_current, missing)
 
 
 async def _difference(

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from assay import automations, experiments, rollouts
+from assay import automations, db, experiments, rollouts
 from assay.dashboard.automation_frame import AutomationPage, heading_of
 from assay.dashboard.error_page import status_of
 from assay.dashboard.rendering import render, render_part
@@ -21,10 +21,11 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True)
 class GatePart:
-    """How a version stands before the gate.
+    """How a version stands before the gate, and the forms that run what is missing or make it current.
 
     `runs` are how many examples are still to be run with it and with the current version. `going_on` is the id of an
-    experiment of this version that has not ended, None where there is none.
+    experiment of this version that has not ended, None where there is none. Going back to a version that
+    `was_current` is not gated. `reason` is what a refused override said.
     """
 
     slug: str
@@ -33,6 +34,8 @@ class GatePart:
     words: str
     runs: int
     going_on: str | None
+    was_current: bool
+    reason: str
     may_run: bool
     may_promote: bool
 
@@ -55,7 +58,8 @@ _WORDS: Mapping[str, str] = {"passed": "Passed", "failed": "Failed", "cannot_tel
 async def gate_page(request: Request, slug: str, visitor: SignedIn, server: Here, version: str = "") -> Response:
     """Show the gate of a version: the whole page, or the panel alone where another page asks for it."""
     if request.headers.get("hx-request"):
-        _, part = await _read(visitor, server, slug, version)
+        async with server.database.transaction() as tx:
+            _, part = await gate_part(tx, visitor, slug, version)
         return render_part(visitor, "parts/gate.html", part)
     return await _show(request, visitor, server, slug, version)
 
@@ -97,15 +101,17 @@ async def promote(
     version: Annotated[str, Form()],
     override: Annotated[str | None, Form()] = None,
 ) -> Response:
-    """Make the version current, through the gate or, with a reason, past it."""
+    """Make the version current, through the gate or, with a reason, past it; its workflow says that it is done."""
     try:
         async with server.database.transaction() as tx:
-            await experiments.promote(tx, visitor.caller, automation=slug, version=version, override=override)
+            through = await experiments.promote(tx, visitor.caller, automation=slug, version=version, override=override)
     except automations.AutomationNotFoundError:
         raise
     except AssayError as error:
-        return await _show(request, visitor, server, slug, version, error)
-    return RedirectResponse(_url(slug, version), 303)
+        return await _show(request, visitor, server, slug, version, error, override or "")
+    promoted = through.promoted.version
+    query = urlencode({"version": promoted.label or promoted.id, "done": through.promoted.reason or "promote"})
+    return RedirectResponse(f"/automations/{slug}/workflow?{query}", 303)
 
 
 async def _show(
@@ -115,8 +121,10 @@ async def _show(
     slug: str,
     version: str,
     problem: AssayError | None = None,
+    reason: str = "",
 ) -> Response:
-    automation, part = await _read(visitor, server, slug, version)
+    async with server.database.transaction() as tx:
+        automation, part = await gate_part(tx, visitor, slug, version, reason)
     page = GatePage(
         title=f"Gate of {automation.name or automation.slug} {part.version}",
         heading=heading_of(automation, "experiments"),
@@ -126,11 +134,19 @@ async def _show(
     return render(request, visitor, page, 200 if problem is None else status_of(problem))
 
 
-async def _read(visitor: Visitor, server: Server, slug: str, version: str) -> tuple[automations.Automation, GatePart]:
+async def gate_part(
+    tx: db.Transaction, visitor: Visitor, slug: str, version: str, reason: str = ""
+) -> tuple[automations.Automation, GatePart]:
+    """Return how a version stands; empty: the current one.
+
+    Raises:
+        AutomationNotFoundError: the organization has no such automation.
+        VersionNotFoundError: it has no such version.
+    """
     caller = visitor.caller
-    async with server.database.transaction() as tx:
-        found = await experiments.examine(tx, caller.organization_id, slug, version or None)
-        newest, _ = await experiments.list_experiments(tx, caller.organization_id, found.automation.id, limit=20)
+    found = await experiments.examine(tx, caller.organization_id, slug, version or None)
+    newest, _ = await experiments.list_experiments(tx, caller.organization_id, found.automation.id, limit=20)
+    was_current = await automations.was_current(tx, caller.organization_id, found.version)
     decision = found.decision
     part = GatePart(
         slug=slug,
@@ -141,6 +157,8 @@ async def _read(visitor: Visitor, server: Server, slug: str, version: str) -> tu
         going_on=next(
             (one.id for one in newest if one.status != "completed" and one.version_id == found.version.id), None
         ),
+        was_current=was_current,
+        reason=reason,
         may_run=caller.may("runs:write"),
         may_promote=caller.may("automations:write"),
     )
