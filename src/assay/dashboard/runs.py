@@ -60,12 +60,12 @@ class RunsPage(Page):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What is new: so many runs that match (`more`: at least so many), and where those that were active stand."""
+    """What is new: so many runs that match (`more`: at least so many), and where those that are shown stand now."""
 
     count: int
     more: bool
     url: str
-    active: Sequence[runs.RunSummary]
+    shown: Sequence[runs.RunSummary]
 
 
 @router.get("/runs")
@@ -113,7 +113,7 @@ async def runs_page(request: Request, visitor: SignedIn, server: Here) -> Respon
 async def news(request: Request, visitor: SignedIn, server: Here) -> Response:
     """Say what is new since the list was shown: a part of the list's page."""
     query = RunListQuery(request)
-    active = [run_id for run_id in request.query_params.getlist("active") if run_id][:PAGE]
+    shown = [run_id for run_id in request.query_params.getlist("shown") if run_id and "\x00" not in run_id][:PAGE]
     organization_id = visitor.caller.organization_id
     async with server.database.transaction() as tx:
         filters = await api.read_run_filters(tx, visitor.caller, request)
@@ -123,11 +123,11 @@ async def news(request: Request, visitor: SignedIn, server: Here) -> Response:
         timeout = server.settings.list_timeout_seconds
         page = await runs.list_runs(tx, organization_id, filters, limit=NEWS, timeout_seconds=timeout)
         standing = runs.RunPage()
-        if active:
-            theirs = runs.RunFilters(ids=active)
+        if shown:
+            theirs = runs.RunFilters(ids=shown)
             standing = await runs.list_runs(tx, organization_id, theirs, limit=PAGE, timeout_seconds=timeout)
     count = sum(1 for run in page.runs if run.created_at > since)
-    part = News(count, count == NEWS, query.url(since=None, active=None), standing.runs)
+    part = News(count, count == NEWS, query.url(since=None, shown=None), standing.runs)
     return render_part(visitor, "parts/run_news.html", part)
 
 
