@@ -96,11 +96,12 @@ async def _person(
     # The lower case of some letters outside ASCII is a letter inside it: another address would be the same.
     if not identity.email.isascii():
         raise _uninvited(identity.email)
-    members = [one for one in await store.list_members(tx, organization_id) if one.user.email.lower() == address]
-    for member in members:
-        if member.disabled_at is not None:
-            raise _disabled(address)
-        return member.user
+    members = await store.list_members(tx, organization_id)
+    known = next((member for member in members if member.user.email.lower() == address), None)
+    if known is not None and known.disabled_at is not None:
+        raise _disabled(address)
+    if known is not None:
+        return known.user
     if address.rpartition("@")[2] not in registration.domains:
         raise _uninvited(address)
     return await create_user(

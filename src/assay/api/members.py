@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from assay import access
-from assay.api.bodies import checked, read_json
+from assay.api.bodies import checked, described, read_json
 from assay.api.callers import Authorized, Here
 from assay.api.errors import JsonResponse
 from assay.clock import iso
@@ -52,7 +52,7 @@ async def list_members(caller: Authorized, server: Here) -> Response:
     return JsonResponse({"data": data, "total": len(data)})
 
 
-@router.post("/members", status_code=201)
+@router.post("/members", status_code=201, openapi_extra=described(InvitationBody))
 async def invite_member(request: Request, caller: Authorized, server: Here) -> Response:
     """Add a person; `url` in this answer, and nowhere else, invites them: it is good for a week, and once.
 
@@ -65,7 +65,7 @@ async def invite_member(request: Request, caller: Authorized, server: Here) -> R
     return JsonResponse({**_user(user), "url": f"{site}/sign-in/link/{token}"}, 201)
 
 
-@router.patch("/members/{user_id}")
+@router.patch("/members/{user_id}", openapi_extra=described(MemberChangeBody))
 async def change_member(user_id: str, request: Request, caller: Authorized, server: Here) -> Response:
     """Give a member another role, or take or give back the right to sign in.
 
