@@ -1,5 +1,6 @@
 """Reading request bodies that strangers wrote: bounded, strict JSON, no surprises."""
 
+import asyncio
 import json
 import math
 import re
@@ -13,6 +14,8 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from assay.errors import InvalidValueError, Issue, TooLargeError
 
 MAX_DEPTH = 100
+QUICKLY_PARSED = 64 * 1024
+"""Bytes; reading more would keep everybody else waiting."""
 _BASE64 = f"{string.ascii_letters}{string.digits}+/=".encode()
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
 Model = TypeVar("Model", bound=BaseModel)
@@ -74,7 +77,7 @@ async def read_json(request: Request, limit: int, *, empty: JsonValue = None, ba
     if kind != "application/json" and not kind.endswith("+json"):
         message = f"Send the body as application/json, not {kind[:80]}."
         raise UnsupportedBodyError(message)
-    return parse_json(raw)
+    return parse_json(raw) if len(raw) <= QUICKLY_PARSED else await asyncio.to_thread(parse_json, raw)
 
 
 def parse_json(raw: bytes) -> Any:

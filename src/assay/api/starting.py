@@ -1,16 +1,17 @@
 """`POST /runs` and reruns: from a request to a queued run, and the answer to who waits for it."""
 
 import hashlib
+import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SkipValidation
 from starlette.responses import Response
 
-from assay import access, jsontext, rollouts, runs
+from assay import access, rollouts, runs
 from assay.api import parameters, run_bodies
 from assay.api.bodies import MalformedJsonError, checked, parse_json, read_json
 from assay.api.callers import Authorized, Here, Server
@@ -24,19 +25,23 @@ MAX_WAIT_SECONDS = 600
 MAX_IDEMPOTENCY_KEY = 255
 
 
+_JsonObject = dict[str, Annotated[JsonValue, SkipValidation]]
+"""An object that was read as JSON: looking at each of its values again would take as long as reading it."""
+
+
 class StartBody(BaseModel):
     """Body of `POST /runs`; keys that are not named here are ignored, as older clients send some."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
     target: str = Field(min_length=1, max_length=200, description="`workflows.<name>` or an id; no version here.")
-    input: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue], description="The workflow's inputs.")
-    files: dict[str, JsonValue] = Field(
+    input: _JsonObject = Field(default_factory=dict[str, JsonValue], description="The workflow's inputs.")
+    files: _JsonObject = Field(
         default_factory=dict[str, JsonValue],
         description='File references by input name: `{"$fileId"}`, `{"fileId"}`, `{"$inline"}`, or a list of them.',
     )
-    overrides: dict[str, JsonValue] | None = Field(default=None, description="`{steps: {<name>: <output>}}`.")
-    metadata: dict[str, JsonValue] | None = Field(default=None, description="Anything you want to find again.")
+    overrides: _JsonObject | None = Field(default=None, description="`{steps: {<name>: <output>}}`.")
+    metadata: _JsonObject | None = Field(default=None, description="Anything you want to find again.")
     mode: str | None = Field(default=None, description="`live` (default), `shadow` or `eval`.")
     routing_key: str | None = Field(default=None, alias="routingKey", max_length=200)
     version: str | None = Field(default=None, max_length=200, description="Same as the query parameter.")
@@ -254,13 +259,6 @@ def _idempotency_key(request: Request, asked: _Start, version: str | None) -> ru
         {"field": upload.field, "filename": upload.filename, "type": upload.content_type, "sha256": upload.spool.sha256}
         for upload in asked.uploads
     ]
-    asked_for = {"body": _sorted(asked.body.model_dump(by_alias=True)), "version": version, "parts": parts}
-    return runs.IdempotencyKey(key, hashlib.sha256(jsontext.dump(asked_for).encode()).digest())
-
-
-def _sorted(value: Any) -> Any:
-    """Put object keys in one order, so that the same body hashes the same however it was written."""
-    if isinstance(value, dict):
-        values = cast("dict[str, Any]", value)
-        return {key: _sorted(values[key]) for key in sorted(values)}
-    return [_sorted(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
+    asked_for = {"body": dict(asked.body), "version": version, "parts": parts}
+    # Keys in one order: the same body hashes the same however it was written.
+    return runs.IdempotencyKey(key, hashlib.sha256(json.dumps(asked_for, sort_keys=True).encode()).digest())

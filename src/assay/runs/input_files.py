@@ -14,6 +14,7 @@ from assay import db, files
 from assay.errors import InvalidValueError, Issue
 
 FILE_KEYS = frozenset({"fileId", "$fileId", "filename", "mimeType"})
+MARKS = frozenset({"fileId", "$fileId", "$inline", "$file"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,19 @@ async def take_files(
     Raises:
         InvalidFileReferenceError: ids that do not exist, broken base64, `$file` paths from outside; all at once.
     """
+    if not _may_name_files(value):
+        return dict(value), []
+    return await _take_named_files(tx, blobs, organization_id, value, uploads, own or {})
+
+
+async def _take_named_files(
+    tx: db.Transaction,
+    blobs: files.Blobs,
+    organization_id: str,
+    value: Mapping[str, JsonValue],
+    uploads: Sequence[Upload],
+    own: Mapping[str, files.Artifact],
+) -> tuple[dict[str, JsonValue], list[files.Artifact]]:
     taken = _Taken()
     referred = _file_ids(value)
     known = await files.by_ids(tx, organization_id, referred) if referred else {}
@@ -85,7 +99,7 @@ async def take_files(
         if not isinstance(node, dict):
             return node
         if "$file" in node:
-            found = (own or {}).get(str(node["$file"]))
+            found = own.get(str(node["$file"]))
             if found is not None:
                 return taken.folder.add(
                     input_field, found.name, found.content_type, files.Blob(found.sha256, found.size)
@@ -106,6 +120,21 @@ async def take_files(
     if taken.issues:
         raise InvalidFileReferenceError(taken.issues[0].message, issues=taken.issues)
     return result, list(taken.folder.artifacts.values())
+
+
+def _may_name_files(value: Mapping[str, JsonValue]) -> bool:
+    """Look for a key that a file would stand under: most inputs, and the largest ones, have none."""
+    waiting = list[JsonValue | Mapping[str, JsonValue]]([value])
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Mapping):
+            mapping = cast("Mapping[str, JsonValue]", node)
+            if not MARKS.isdisjoint(mapping):
+                return True
+            waiting += [inner for inner in mapping.values() if isinstance(inner, dict | list)]
+        elif isinstance(node, list):
+            waiting += [inner for inner in node if isinstance(inner, dict | list)]
+    return False
 
 
 def _is_reference(node: Mapping[str, JsonValue]) -> bool:
