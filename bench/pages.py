@@ -132,7 +132,7 @@ async def _urls(api: httpx.AsyncClient, history: Past, small: Measured, large: M
     of_flows = ("", "/workflow", "/settings", "/experiments", "/gate")
     of_dataset = ("", "/revisions", "/coverage", "/import")
     named: dict[str, Sequence[str]] = {
-        **{path: [path] for path in _pages() if "{" not in path},
+        **{path: [path] for path in sorted(_pages()) if "{" not in path},
         "/automations": ["/automations", "/automations?search=flow"],
         **{
             f"/automations/{{slug}}{tab}": [f"/automations/{slug}{tab}" for slug in (*flows, large.slug)]
