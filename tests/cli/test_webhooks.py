@@ -89,3 +89,14 @@ def test_an_endpoint_is_switched_rotated_and_removed(assay: Assay, script: Scrip
         {"overlapSeconds": 60},
     ]
     assert script.received[-1].method == "DELETE"
+
+
+def test_what_is_not_named_of_an_endpoint_stays(assay: Assay, script: Script) -> None:
+    script.will_answer(Answer(200, {**ENDPOINT, "enabled": True, "disabledReason": None}))
+    assert assay("webhooks change whep_1").code == 2
+    done = assay("webhooks change whep_1 --event run.* --event alert.* --automation none")
+    assert (done.code, done.out) == (0, "")
+    assert "whep_1 is enabled." in done.err
+    assert [(one.method, one.json) for one in script.received] == [
+        ("PATCH", {"events": ["run.*", "alert.*"], "automationId": None})
+    ]

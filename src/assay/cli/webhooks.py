@@ -57,6 +57,29 @@ def add(
     output.say(f"Try it: assay webhooks test {added['id']}")
 
 
+@app.command("change")
+def change(
+    webhook: WebhookId,
+    *,
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Where events are posted to.")] = None,
+    event: Events = None,
+    automation: Annotated[
+        str | None, typer.Option("--automation", help="Only of this one: its id or workflows.<name>; none: of all.")
+    ] = None,
+    description: Annotated[str | None, typer.Option("--description", help="What it is for.")] = None,
+    base_url: BaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change an endpoint: what no option names stays, and so does its secret."""
+    given = {"url": url, "events": event, "automationId": automation, "description": description}
+    settings: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if not settings:
+        raise typer.BadParameter("say what to change.")
+    if automation == "none":
+        settings["automationId"] = None
+    _change(webhook, base_url, as_json=as_json, **settings)
+
+
 @app.command("enable")
 def enable(webhook: WebhookId, *, base_url: BaseUrl = None, as_json: AsJson = False) -> None:
     """Send to an endpoint again, also what was left waiting."""
