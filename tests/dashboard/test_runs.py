@@ -276,3 +276,18 @@ async def test_two_thousand_fields_and_many_steps_are_read_on_a_small_screen(pag
     await expect(page.locator("#run")).to_contain_text(f"{evil} 1999")
     await fits(page)
     await axe(page)
+
+
+async def test_runs_that_failed_alike_are_one_click_from_each(page_as: PageAs, http: httpx.Client):
+    push(http, "alike", [{**FAIL, "condition": "{{ input.currency != 'EUR' }}"}, set_step(a=1)], inputs=CURRENCY)
+    push(http, "unlike", [FAIL], inputs=CURRENCY)
+    runs = [start(http, "alike", currency=currency) for currency in ("USD", "EUR", "GBP")]
+    start(http, "unlike")
+    page = await page_as()
+    await page.goto(f"/runs/{runs[0]}")
+    await page.get_by_role("link", name="control_fail").click()
+    shown = await page.locator("#runs a[data-run]").evaluate_all("all => all.map((one) => one.dataset.run)")
+    assert shown == [runs[2], runs[0]]
+    answer = http.get("/runs", params={"errorCode": "step_timeout,control_fail", "errorStep": "guard"})
+    assert {run["id"] for run in answer.json()["runs"]} > set(shown)
+    assert http.get("/runs", params={"errorCode": "control"}).json()["runs"] == []
