@@ -31,6 +31,9 @@ async def dataset_likeness(
     """Compare the live runs of the last 7 past days (UTC), as `sum_up_inputs` has seen them, with the examples."""
     end = (until or clock.now()).astimezone(UTC).date()
     days = await store.input_days(tx, organization_id, automation_id, end - timedelta(days=DAYS), end)
+    if sum(day.runs for day in days) < FEWEST_RUNS:
+        return likeness(days, [])
+    # 5,000 examples take 50 ms.
     examples = await experiments.example_features(tx, organization_id, automation_id)
     return likeness(days, [features for _, features in examples if features is not None])
 
@@ -62,7 +65,7 @@ def likeness(days: Sequence[InputDay], examples: Sequence[runs.Features]) -> Lik
 def _classes(examples: Sequence[runs.Features]) -> Mapping[str, Set[str]]:
     """Return the classes that examples have, by feature; one whose source may be any stands for all of them."""
     known: dict[str, set[str]] = {feature: set() for feature in _FEATURES}
-    for example in examples:
+    for example in set(examples):
         for feature, value in asdict(example).items():
             known[feature].add(value or "")
     return {feature: values for feature, values in known.items() if feature != "source" or "" not in values}
