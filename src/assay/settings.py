@@ -2,10 +2,11 @@
 
 import os
 from functools import lru_cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from assay.errors import InvalidValueError
@@ -32,6 +33,12 @@ class Settings(BaseSettings):
         pattern=r"^https?://[^/?#@\s]+$",
         description="Where people reach this server, such as `https://assay.example.org`: for invitations, for the way "
         "back from a sign-in provider, and for cookies that TLS alone may carry. Unset: what a request says.",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks of the proxies in front, separated by commas, whose `X-Forwarded-For` and "
+        "`X-Forwarded-Proto` are believed. Unset: none are, and all who come through one share its limit of failed "
+        "sign-ins.",
     )
 
     oidc_issuer: str | None = Field(
@@ -113,6 +120,13 @@ class Settings(BaseSettings):
     log_level: str = Field(
         default="INFO", pattern="(?i)^(debug|info|warning|error)$", description="DEBUG, INFO, WARNING or ERROR."
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, written: str) -> str:
+        for part in filter(None, (part.strip() for part in written.split(","))):
+            ip_network(part)
+        return written
 
 
 def client_environment() -> tuple[str | None, str | None]:

@@ -20,6 +20,7 @@ from assay.settings import Settings
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.types import ASGIApp
 
     from assay.server import Server
 
@@ -63,25 +64,13 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], *, with_w
     import uvicorn  # noqa: PLC0415
 
     from assay import bootstrap, site  # noqa: PLC0415
-    from assay.cli.request_heads import GuardedProtocol  # noqa: PLC0415
 
     async with contextlib.AsyncExitStack() as stack:
         if with_worker:
             # Beside the server's own start, so that both are ready at the same time.
             await stack.enter_async_context(_WorkerProcess(settings).running())
         opened = await stack.enter_async_context(bootstrap.open_server(settings))
-        config = uvicorn.Config(
-            site.Site(opened),
-            http=GuardedProtocol,
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=10,
-            timeout_keep_alive=65,
-        )
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(http_config(site.Site(opened), settings))
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn stops at a signal and then raises it once more, which would end us before the rest is closed.
             asyncio.get_running_loop().add_signal_handler(number, lambda: None)
@@ -92,6 +81,26 @@ async def _serve(settings: Settings, sockets: Sequence[socket.socket], *, with_w
         finally:
             announcing.cancel()
         return server.started
+
+
+def http_config(app: "ASGIApp", settings: Settings) -> "uvicorn.Config":
+    """Say how HTTP is spoken: heads and silence are limited, and only the proxies named are believed who calls."""
+    import uvicorn  # noqa: PLC0415
+
+    from assay.cli.request_heads import GuardedProtocol  # noqa: PLC0415
+
+    return uvicorn.Config(
+        app,
+        http=GuardedProtocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=10,
+        timeout_keep_alive=65,
+    )
 
 
 async def _first_sign_in(opened: "Server") -> str | None:

@@ -199,4 +199,5 @@ def inside(target: str | None) -> str:
 
 
 def _network(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+    # Behind a proxy it is what that says.
+    return request.client.host[:100] if request.client else "unknown"
