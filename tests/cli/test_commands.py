@@ -318,6 +318,13 @@ class TestPull:
         assert assay(f"workflow pull x --out {tmp_path}/here/w.yaml").code == 1
         assert [found for found in tmp_path.rglob("*") if found.is_file()] == []
 
+    def test_two_versions_differ_by_lines(self, assay: Assay, script: Script) -> None:
+        versions = [{"version": label, "yaml": f"name: a\nversion: {label}\n"} for label in ("1.0.0", "1.1.0")]
+        script.will_answer(*(Answer(200, one) for one in versions))
+        lines = assay("workflow diff a 1.0.0 1.1.0").out.splitlines()
+        assert lines[:2] == ["--- 1.0.0", "+++ 1.1.0"]
+        assert lines[-2:] == ["-version: 1.0.0", "+version: 1.1.0"]
+
     def test_what_is_printed_says_what_is_missing(self, assay: Assay, script: Script) -> None:
         script.will_answer(Answer(body={**PULLED, "files": [{"path": "a.docx"}]}))
         finished = assay("workflow pull x")

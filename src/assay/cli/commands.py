@@ -48,7 +48,7 @@ COMMANDS: Mapping[str, Place] = {
         WORKFLOWS,
         "workflows",
         "app",
-        "Write workflows: validate, push, pull, list, versions, promote, evaluators, dataset, experiment.",
+        "Write workflows: validate, push, pull, list, versions, diff, promote, evaluators, dataset, experiment.",
     ),
     "automations": Place(
         WORKFLOWS,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from difflib import unified_diff
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("workflow.yaml")
 
 app = typer.Typer(
-    help="Write workflows: validate, push, pull, list, versions, promote, evaluators, dataset, experiment."
+    help="Write workflows: validate, push, pull, list, versions, diff, promote, evaluators, dataset, experiment."
 )
 
 app.add_typer(workflow_evaluators.app, name="evaluators")
@@ -182,6 +183,22 @@ def versions(
     ]
     output.print_rows(("version", "current", "created", "content", "id"), rows)
     output.say_left(page["total"] - offset - len(rows))
+
+
+@app.command("diff")
+def diff(
+    workflow: WorkflowName,
+    before: Annotated[str, typer.Argument(metavar="VERSION", help="Version to measure against.", show_default=False)],
+    after: Annotated[str, typer.Argument(metavar="[OTHER]", help="The other one; else the current one.")] = "latest",
+    *,
+    base_url: BaseUrl = None,
+) -> None:
+    """Show how the files of two versions differ, as `diff -u` does; prints nothing where they are the same."""
+    with connect(base_url) as client:
+        found = [client.automations.version(automation_ref(workflow), version) for version in (before, after)]
+    texts = [one["yaml"].splitlines() for one in found]
+    for line in unified_diff(*texts, *(str(one["version"]) for one in found), lineterm=""):
+        output.print_value(line)
 
 
 @app.command("promote")
