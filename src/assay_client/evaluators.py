@@ -25,7 +25,8 @@ class Evaluators:
             InvalidRequestError: the text is not valid; `issues` lists everything that is wrong.
             ConflictError: `evaluators_replaced`: others than `replacing` are in force.
         """
-        return self._transport.request("PUT", _path(automation), body={"yaml": yaml, "replacing": replacing})
+        body: dict[str, Any] = {"yaml": yaml} if replacing is None else {"yaml": yaml, "replacing": replacing}
+        return self._transport.request("PUT", _path(automation), body=body)
 
     def validate(self, automation: str, yaml: str) -> dict[str, Any]:
         """Check a text as `replace` would and store nothing; return `{valid, issues}`."""
