@@ -253,7 +253,7 @@ def test_figures_of_agreement_are_shown_by_pair(
     assert "owner@localhost" in {one["email"] for one in agreement["pairs"][0]["reviewers"]}
     lines = assay("review stats", owner=True).out.splitlines()
     assert "agreed\t3 of 3 judged by two" in lines
-    assert [line for line in lines if "owner@localhost" in line and line.endswith("3 of 3 judged by two\t")]
+    assert [line for line in lines if "owner@localhost" in line and line.endswith("3 of 3 judged by two\t\t")]
 
 
 def test_at_a_terminal_the_verdict_is_asked_for(

@@ -44,7 +44,7 @@ async def get_proof(automation_id: str, caller: Authorized, server: Here) -> Res
 @router.put("/automations/{automation_id}/proof", openapi_extra=described(RepeatsBody))
 async def put_proof(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
     """Say how often the example of a miss has to pass; at least once. What was proven before stays so."""
-    body = checked(RepeatsBody, await read_json(request, server.settings.max_json_bytes))
+    body = checked(RepeatsBody, await read_json(request, server.settings.max_json_bytes, empty={}))
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, caller.organization_id, automation_id)
         before = await reviews.required_repeats(tx, caller.organization_id, automation.id)
