@@ -349,3 +349,22 @@ async def test_jobs_of_an_automation_that_is_limited_no_more_are_executed(stage:
         await tx.execute("UPDATE automations SET concurrency_limit = NULL WHERE id = $1", automation_id)
     async with stage.working(completes(), QUICK):
         assert set((await stage.finished(run_ids)).values()) == {"completed"}
+
+
+async def test_runs_that_were_made_under_a_limit_are_executed_when_they_are_queued_after_it(stage: Stage) -> None:
+    automation_id = await limited_automation(stage, 1)
+    run_id = await stage.start(automation_id, concurrency_limit=1)
+    async with stage.database.transaction() as tx:
+        # Its turn has not come, as with runs of an experiment.
+        await tx.execute("DELETE FROM pgqueuer WHERE dedupe_key = $1", run_id)
+        await tx.execute("UPDATE automations SET concurrency_limit = NULL WHERE id = $1", automation_id)
+    doors = Doors()
+    async with stage.working(doors, QUICK):
+        first = await stage.start()
+        await doors.until_inside(first)
+        await stage.cancel(first)  # heard of only by a worker that has read the limits
+        await stage.finished([first])
+        doors.open()
+        async with stage.database.transaction() as tx:
+            await engine.enqueue(tx, run_id, (await stage.run(run_id))["entrypoint"])
+        assert (await stage.finished([run_id]))[run_id] == "completed"

@@ -170,7 +170,7 @@ async def list_events(run_id: str, caller: Authorized, server: Here) -> Response
     """Tell the run's life in order of time."""
     async with server.database.transaction() as tx:
         run = await _run(tx, caller.organization_id, run_id)
-        steps = await traces.list_steps(tx, caller.organization_id, run_id)
+        steps = await traces.outline(tx, caller.organization_id, run_id)
         noted = await traces.list_events(tx, caller.organization_id, run_id)
     return JsonResponse({"events": [run_bodies.event(event) for event in runs.timeline(run, steps, noted)]})
 

@@ -194,11 +194,12 @@ SELECT id FROM runs WHERE id = ANY($1) AND status IN ('completed', 'failed', 'ca
 SELECT id FROM runs WHERE id = ANY($1) AND cancel_requested_at IS NOT NULL;
 
 -- name: concurrency_limits
--- Entrypoints with a limit of their own, and those that still have jobs.
+-- Entrypoints with a limit of their own, and those that still have runs, also such as are not queued yet.
 SELECT 'runs.' || id AS entrypoint, concurrency_limit FROM automations WHERE concurrency_limit IS NOT NULL
 UNION
-SELECT DISTINCT 'runs.' || a.id, coalesce(a.concurrency_limit, 0)
-FROM pgqueuer q JOIN automations a ON q.entrypoint = 'runs.' || a.id;
+SELECT 'runs.' || a.id, coalesce(a.concurrency_limit, 0)
+FROM (SELECT DISTINCT organization_id, automation_id, entrypoint FROM runs WHERE outcome IS NULL) AS unfinished
+JOIN automations a ON a.id = unfinished.automation_id AND unfinished.entrypoint = 'runs.' || a.id;
 
 -- name: orphans
 -- Runs in flight that stand in no queue: their job was lost by the queue, not by a worker.
