@@ -15,6 +15,16 @@ NONE = "\u2013"
 _MOST_COLUMNS = 12
 _MOST_CHARACTERS = 100_000
 _UNITS = ("B", "KB", "MB", "GB", "TB")
+_BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+"""What their names for themselves hold: each also holds the marks of those behind it."""
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
 
 
 def number(value: float | None) -> str:
@@ -93,6 +103,16 @@ def pretty(value: Any) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     left_out = len(text) - _MOST_CHARACTERS
     return text if left_out <= 0 else f"{text[:_MOST_CHARACTERS]}\n… and {number(left_out)} characters more"
+
+
+def browser(user_agent: str | None) -> str:
+    """Name a browser and its system, as far as they are known; else what it calls itself."""
+    said = user_agent or ""
+    name = next((name for mark, name in _BROWSERS if mark in said), None)
+    system = next((system for mark, system in _SYSTEMS if mark in said), None)
+    if name is None:
+        return said or "Unknown browser"
+    return f"{name} on {system}" if system else name
 
 
 def coded(text: str) -> Markup:

@@ -85,6 +85,7 @@ def _environment() -> Environment:
         "json_text": jsontext.write,
         "columns": formatting.columns_of,
         "pretty": formatting.pretty,
+        "browser": formatting.browser,
         "coded": formatting.coded,
     }
     return environment
