@@ -159,7 +159,11 @@ async def _urls(api: httpx.AsyncClient, history: Past, small: Measured, large: M
         "/review/{item_id}": [f"/review/{item['id']}"],
         "/monitoring": [
             "/monitoring",
-            *(f"/monitoring?automation={slug}&from={since}" for slug in flows for since in ("7d", "30d", "90d")),
+            *(
+                f"/monitoring?automation={slug}&from={since}"
+                for slug in (*flows, large.slug)
+                for since in ("7d", "30d", "90d")
+            ),
         ],
         "/settings/webhooks/{webhook_id}": [hook],
         "/settings/webhooks/{webhook_id}/deliveries/{delivery_id}": [f"{hook}/deliveries/{delivery['id']}"],

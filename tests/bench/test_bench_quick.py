@@ -46,7 +46,7 @@ def test_a_quick_bench_measures_everything_once(cache: Path, tmp_path: Path) -> 
         "two filters",
         "/automations: slowest p95 of 2",
         "/experiments/{baseline_id}/compare/{experiment_id}",
-        "/monitoring: slowest p95 of 13",
+        "/monitoring: slowest p95 of 16",
         "first load, the heaviest of",
         "reviews/health of a large automation",
     ):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import JsonValue
@@ -484,7 +485,12 @@ def _example_features(row: db.Row) -> runs.Features | None:
     if latest is None:
         return None
     source = runs.source_in(jsontext.load(row["metadata"])) or (promoted and promoted.source)
-    return replace(latest, source=source)
+    return _from_source(latest, source)
+
+
+@lru_cache(maxsize=1_000)
+def _from_source(features: runs.Features, source: str | None) -> runs.Features:
+    return replace(features, source=source)
 
 
 async def _with_counts(tx: db.Transaction, rows: Sequence[db.Row]) -> list[Experiment]:

@@ -15,6 +15,7 @@ a class must never mean something else later: figures of before and after would 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Literal, cast
 
 from pydantic import JsonValue
@@ -54,12 +55,18 @@ class Features:
     @classmethod
     def load(cls, text: str) -> "Features":
         """Read what `dump` wrote."""
-        values = jsontext.load(text)
-        return cls(**{field.name: values.get(field.name) for field in fields(cls)})
+        return _loaded(text)
 
     def dump(self) -> str:
         """Write JSON text: the same features give the same text."""
         return jsontext.dump({field.name: getattr(self, field.name) for field in fields(self)})
+
+
+@lru_cache(maxsize=1_000)
+def _loaded(text: str) -> Features:
+    # Thousands of examples have a handful of different features.
+    values = jsontext.load(text)
+    return Features(**{field.name: values.get(field.name) for field in fields(Features)})
 
 
 @dataclass(frozen=True, slots=True)
