@@ -22,20 +22,23 @@ class Datasets:
         archive: FileSource,
         *,
         mode: Mode = "append",
+        override: str | None = None,
         sent: Callable[[int], None] | None = None,
     ) -> dict[str, Any]:
         """Import a ZIP file of examples; return `{mode, created, expectedSet, …}`.
 
         *append* passes over examples whose names exist, *replace* makes the archive all there is. A second call with
-        the same archive changes nothing. `sent` is called with the number of bytes of each piece of a file that is
-        sent, once more from its beginning if the request is repeated.
+        the same archive changes nothing. `override` is the reason to change examples that misses rest on. `sent` is
+        called with the number of bytes of each piece of a file that is sent, once more from its beginning if the
+        request is repeated.
 
         Raises:
             InvalidRequestError: something in it is wrong; `issues` names everything, and nothing was imported.
+            ConflictError: `example_unresolved`: misses rest on examples that would change or go.
             TooLargeError: it is larger than one import takes.
             OSError: the file cannot be read.
         """
-        return self._send("import", automation, archive, mode, sent)
+        return self._send("import", automation, archive, mode, sent, override)
 
     def validate(
         self,
@@ -81,10 +84,17 @@ class Datasets:
         return self._transport.request("GET", _path(automation, "coverage"), query=query)
 
     def _send(
-        self, what: str, automation: str, archive: FileSource, mode: Mode, sent: Callable[[int], None] | None
+        self,
+        what: str,
+        automation: str,
+        archive: FileSource,
+        mode: Mode,
+        sent: Callable[[int], None] | None,
+        override: str | None = None,
     ) -> dict[str, Any]:
         parts = [Part("mode", mode), Part("file", archive, "application/zip", sent)]
-        return self._transport.request("POST", _path(automation, what), parts=parts, repeatable=True)
+        query = {"overrideReason": override}
+        return self._transport.request("POST", _path(automation, what), parts=parts, query=query, repeatable=True)
 
 
 def _path(automation: str, what: str) -> str:

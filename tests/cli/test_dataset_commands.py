@@ -94,6 +94,17 @@ def test_files_of_an_example_are_listed_sent_renamed_fetched_and_deleted(assay: 
     assert script.received[-1].path.endswith("/examples/first/expected/c.txt?overrideReason=wrong")
 
 
+def test_a_whole_dataset_is_replaced_for_a_reason(assay: Assay, script: Script, tmp_path: Path):
+    (tmp_path / "examples/first").mkdir(parents=True)
+    (tmp_path / "examples/first/input.json").write_text("{}")
+    script.will_answer(
+        Answer(200, {"data": [], "total": 1}), Answer(200, {"mode": "replace", "created": 1, "expectedSet": 1})
+    )
+    done = assay(f"workflow dataset push contracts --file {tmp_path} --mode replace --override graded-wrong --yes")
+    assert done.code == 0, done.err
+    assert script.received[1].path.endswith("/dataset/import?overrideReason=graded-wrong")
+
+
 def test_revisions_are_listed(assay: Assay, script: Script):
     one = {"number": 4, "action": "dataset.imported", "examples": 9, "withExpected": 8, "createdBy": "user_1"}
     script.will_answer(Answer(200, {"data": [{**one, "createdAt": "2026-01-02T03:04:05Z"}], "total": 5}))

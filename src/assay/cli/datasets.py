@@ -18,7 +18,7 @@ from assay.cli.dataset_difference import Difference, difference, parts_of_local
 from assay.cli.dataset_folder import EXAMPLES, archive_of, examples_in, root_of, unpack
 from assay.cli.failure import Failure
 from assay.cli.issues import issue_line
-from assay.cli.options import AsJson, AutomationName, BaseUrl, Yes
+from assay.cli.options import AsJson, AutomationName, BaseUrl, Override, Yes
 from assay_client import ApiError
 
 DEFAULT_FOLDER = Path("dataset")
@@ -147,6 +147,7 @@ def push(
         Literal["append", "replace"],
         typer.Option("--mode", help="Add what is new by name, or make it all there is on the server."),
     ] = "append",
+    override: Override = None,
     yes: Yes = False,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
@@ -163,7 +164,7 @@ def push(
             output.confirm(f"Replace the {what} of {automation} by those in {file}?", yes=yes)
         try:
             with _sending(archive) as sent:
-                done = client.datasets.import_archive(name, archive, mode=mode, sent=sent)
+                done = client.datasets.import_archive(name, archive, mode=mode, override=override, sent=sent)
         except ApiError as error:
             if not any(str(issue.get("field")).startswith(f"{EXAMPLES}/") for issue in error.issues):
                 raise
