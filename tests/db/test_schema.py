@@ -273,3 +273,19 @@ async def test_after_the_upgrade_old_runs_take_what_is_new(empty: str) -> None:
         ("s", "success", None),
         ("w", "waiting", [{"attemptNumber": 1}]),
     ]
+
+
+async def test_after_the_upgrade_old_runs_are_found_by_why_they_failed(empty: str) -> None:
+    await _upgrade_to(empty, "0010")
+    left = """
+        INSERT INTO run_results (run_id, organization_id, failure)
+        VALUES ('exec_failed', 'org_1', '{"code": "bad", "message": "No.", "step": "s"}')
+    """
+    await _execute(empty, LEFT_AT_0002 + left)
+    await db.upgrade(empty)
+    database = await db.Database.connect(empty)
+    async with database.transaction() as tx:
+        filters = runs.RunFilters(error_codes=["bad"], error_steps=["s"])
+        page = await runs.list_runs(tx, "org_1", filters, timeout_seconds=30)
+    await database.close()
+    assert [run.id for run in page.runs] == ["exec_failed"]
