@@ -79,17 +79,14 @@ FROM unnest($3::timestamptz[], $4::timestamptz[]) WITH ORDINALITY AS part (start
 ORDER BY part.place
 """
 
-# `width_bucket` numbers the stretches of time from 1 on, in one pass over the sample.
+# `width_bucket` numbers the stretches of time from 1 on, in one pass over the sample; one count is quicker than four.
 _DRAWN = """
-SELECT width_bucket(created_at, $3::timestamptz[]) AS place, mode, coalesce(sample_stratum, '') AS stratum,
-       sample_probability AS probability, count(*) AS sampled,
-       count(*) FILTER (WHERE review_rating = 'pass') AS passed,
-       count(*) FILTER (WHERE review_rating = 'fail') AS failed,
-       count(*) FILTER (WHERE review_rating = 'partial') AS partial
+SELECT width_bucket(created_at, $3::timestamptz[]) AS place, mode, sample_stratum AS stratum,
+       sample_probability AS probability, review_rating AS rating, count(*) AS runs
 FROM runs
 WHERE organization_id = $1 AND automation_id = $2 AND sampled AND mode IN ('live', 'shadow') AND outcome = 'completed'
     AND created_at >= $4 AND created_at < $5 AND parent_run_id IS NULL AND sample_probability > 0
-GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
+GROUP BY 1, 2, 3, 4, 5
 """
 
 _NAIVE = """
@@ -291,13 +288,15 @@ async def drawn(
     tx: db.Transaction, organization_id: str, automation_id: str, edges: Sequence[datetime]
 ) -> dict[Mode, list[list[Drawn]]]:
     """Sum up the random sample between each two neighbours of `edges`, by stratum and probability."""
-    found: dict[Mode, list[list[Drawn]]] = {mode: [list[Drawn]() for _ in edges[1:]] for mode in MODES}
+    groups: dict[tuple[Mode, int, str, float], dict[str | None, int]] = {}
     arguments = organization_id, automation_id, list(edges), edges[0], edges[-1]
     for row in await tx.fetch(_DRAWN, *arguments):
-        values = dict(row)
-        mode: Mode = values.pop("mode")
-        place: int = values.pop("place")
-        found[mode][place - 1].append(Drawn(**values))
+        group = row["mode"], row["place"], row["stratum"] or "", row["probability"]
+        groups.setdefault(group, {})[row["rating"]] = row["runs"]
+    found: dict[Mode, list[list[Drawn]]] = {mode: [list[Drawn]() for _ in edges[1:]] for mode in MODES}
+    for (mode, place, stratum, probability), ratings in sorted(groups.items()):
+        told = (ratings.get(rating, 0) for rating in ("pass", "fail", "partial"))
+        found[mode][place - 1].append(Drawn(stratum, probability, sum(ratings.values()), *told))
     return found
 
 
