@@ -5,10 +5,10 @@ BIN := .venv/bin
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format docs example bench crash clean
+.PHONY: help setup demo test check format docs example screenshots bench crash clean
 
 help: ## List these words.
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## Put everything into .venv, as the lock file says; quick when nothing changed.
 
@@ -38,6 +38,9 @@ docs: setup ## Write docs/api.md and the README's settings again from the code.
 
 example: setup ## Measure examples/invoice-extraction again, and write docs/invoice-extraction.md.
 	$(BIN)/python -m tools.invoice_extraction
+
+screenshots: setup ## Take the pictures of the dashboard again, into docs/dashboard; needs Chromium.
+	$(BIN)/python -m tools.screenshots $${PLAYWRIGHT_BROWSER:-/usr/bin/chromium}
 
 bench: setup ## Measure, and print a table; takes some minutes.
 	$(BIN)/python -m bench
