@@ -215,6 +215,26 @@ async def test_the_second_verdict_of_a_double_review_is_another_persons(room: Re
     assert (done.state, done.verdicts) == ("done", 2)
 
 
+async def test_who_may_not_sign_in_any_more_is_waited_for_by_nobody(database: db.Database):
+    async with database.transaction() as tx:
+        organization = await access.create_organization(tx, slug="leaving", name="Leaving")
+        owner = await access.create_user(tx, organization_id=organization.id, email="o@example.org", role="owner")
+    room = ReviewRoom(database, organization.id)
+    gone = await room.reviewer()
+    automation = await room.automation()
+    (run,) = await room.queued(automation, double=True)
+    async with database.transaction() as tx:
+        others = await tx.fetch(
+            "SELECT id FROM users WHERE organization_id = $1 AND id <> $2", organization.id, owner.id
+        )
+        assert gone.user_id in {row["id"] for row in others}
+        for row in others:
+            await access.change_member(tx, organization.id, row["id"], disabled=True)
+    view = await room.judge(room.caller(owner.id, "full_access"), run, "pass")
+    assert (view.awaits, view.feedback is not None and view.feedback.rating) == (None, "pass")
+    assert (await room.item_of(room.caller(owner.id, "full_access"), run)).state == "done"
+
+
 async def test_a_disagreement_comes_before_everything_for_who_may_decide_it_and_for_nobody_else(room: ReviewRoom):
     automation = await room.automation()
     (run,) = await room.queued(automation, double=True)

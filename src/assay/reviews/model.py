@@ -130,7 +130,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A run with its review. `has_second` tells whether the organization has more than one person at all."""
+    """A run with its review. `has_second`: the organization has more than one person who may sign in."""
 
     run_id: str
     automation_id: str

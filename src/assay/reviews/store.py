@@ -29,7 +29,9 @@ SELECT r.id, r.organization_id AS organization, r.automation_id AS automation, r
             'content_type', e.content_type) ORDER BY e.created_at, e.name)
         FROM feedback_files e WHERE e.run_id = r.id AND e.reviewer = '') AS files,
        item.id AS item_id, item.slots AS item_slots, item.state AS item_state,
-       (SELECT count(*) FROM (SELECT FROM users u WHERE u.organization_id = $1 LIMIT 2) people) > 1 AS has_second
+       (SELECT count(*)
+        FROM (SELECT FROM users u
+              WHERE u.organization_id = $1 AND u.disabled_at IS NULL LIMIT 2) people) > 1 AS has_second
 FROM runs r LEFT JOIN feedback f ON f.run_id = r.id
 LEFT JOIN users creator ON creator.id = f.created_by LEFT JOIN users resolver ON resolver.id = f.resolved_by
 LEFT JOIN review_items item ON item.run_id = r.id
