@@ -20,6 +20,8 @@ def _listed(assay: Assay) -> dict[str, Any]:
 
 def test_links_lead_to_where_people_reach_the_server(assay: Assay, monkeypatch: pytest.MonkeyPatch):
     assert assay("users add --email ada@example.org").out.startswith("http://127.0.0.1:8321/sign-in/link/")
+    monkeypatch.setenv("ASSAY_BASE_URL", "http://127.0.0.1:9000")
+    assert assay("users link --email ada@example.org").out.startswith("http://127.0.0.1:9000/sign-in/link/")
     monkeypatch.setenv("ASSAY_PUBLIC_URL", "https://assay.example.org")
     made = json.loads(assay("users link --email ada@example.org --json").out)
     assert made["url"].startswith("https://assay.example.org/sign-in/link/")

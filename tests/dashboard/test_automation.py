@@ -1,6 +1,11 @@
 """An automation's own pages: how far it has come, its workflow and the way through the gate, its settings."""
 
+import asyncio
+import json
+import os
 import re
+from asyncio.subprocess import DEVNULL, PIPE
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -68,6 +73,23 @@ async def test_the_checklist_names_the_next_thing_to_do_and_leads_there(page_as:
     assert http.get(f"/automations/{name}/triggers").json()["triggers"]["api"] is True
     await page.get_by_role("link", name="Overview").click()
     await expect(line(page, "Integrate behind your application").get_by_role("img", name="done")).to_be_visible()
+
+
+@pytest.mark.parametrize("with_file", [True, False])
+async def test_the_call_on_show_starts_a_run(page_as: PageAs, http: httpx.Client, tmp_path: Path, with_file: bool):
+    name = f"called-{'with' if with_file else 'without'}-file"
+    document = [{"name": "document", "type": "file"}] if with_file else []
+    push(http, name, [set_step(n="{{ input.who }}")], inputs=[{"name": "who", "type": "string"}, *document])
+    page = await page_as("member")
+    await page.goto(f"/automations/{name}")
+    call = await page.get_by_label("Call by curl").inner_text()
+    (tmp_path / "document.pdf").write_bytes(b"%PDF-1.4")
+    key = http.headers["authorization"].removeprefix("Bearer ")
+    shell = await asyncio.create_subprocess_shell(
+        call, cwd=tmp_path, env={**os.environ, "ASSAY_API_KEY": key}, stdout=PIPE, stderr=DEVNULL
+    )
+    answered, _ = await shell.communicate()
+    assert json.loads(answered)["execution"]["status"] == "completed"
 
 
 async def test_what_people_find_wrong_is_seen_while_one_looks(page_as: PageAs, http: httpx.Client, name: str):

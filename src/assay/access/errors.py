@@ -15,7 +15,7 @@ class UnauthenticatedError(AssayError):
 
 
 class InsufficientScopeError(ForbiddenError):
-    """The API key lacks the scope that this needs."""
+    """The API key, or whoever is signed in, lacks the scope that this needs."""
 
     code = "insufficient_scope"
 

@@ -199,5 +199,5 @@ def require(caller: Caller, needed: Needed) -> None:
     scopes = scopes_of(needed)
     if not scopes or any(caller.may(scope) for scope in scopes):
         return
-    message = f"This needs an API key with the scope {' or '.join(scopes)}."
+    message = f"This needs the scope {' or '.join(scopes)}."
     raise InsufficientScopeError(message)

@@ -20,7 +20,7 @@ from assay.automations.errors import (
     VersionNotIncreasingError,
     WorkflowNameConflictError,
 )
-from assay.automations.inputs import InputContract
+from assay.automations.inputs import FILE_MARK, InputContract
 from assay.automations.limits import all_limits, set_limits
 from assay.automations.listing import list_automations, list_versions
 from assay.automations.model import (
@@ -42,6 +42,7 @@ from assay.automations.version_files import FileProblem, NewFiles, files_of, rea
 from assay.automations.versions import check_workflow, hold, promote, push, read_version, was_current
 
 __all__ = [
+    "FILE_MARK",
     "AskedModel",
     "Automation",
     "AutomationNotFoundError",

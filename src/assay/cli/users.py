@@ -12,7 +12,8 @@ from assay.cli.local import on_database
 from assay.cli.options import AsJson, DataDir, Yes
 from assay.clock import iso
 from assay.db import Database, Transaction
-from assay.settings import Settings
+from assay.settings import Settings, client_environment
+from assay_client import DEFAULT_BASE_URL
 
 app = typer.Typer(help="Add people, list them, change what they may, and print links that sign them in once.")
 
@@ -20,7 +21,9 @@ Email = Annotated[str, typer.Option("--email", help="Address of the person.", sh
 BaseUrl = Annotated[
     str | None,
     typer.Option(
-        "--url", help="Where the server is, for the link.", show_default="ASSAY_PUBLIC_URL, else http://127.0.0.1:8321"
+        "--url",
+        help="Where the server is, for the link.",
+        show_default="ASSAY_PUBLIC_URL, else ASSAY_BASE_URL, else http://127.0.0.1:8321",
     ),
 ]
 
@@ -170,7 +173,7 @@ async def _user(tx: Transaction, email: str, *, also_disabled: bool = False) -> 
 
 
 def _link(url: str | None, settings: Settings, token: str) -> str:
-    return f"{url or settings.public_url or 'http://127.0.0.1:8321'}/sign-in/link/{token}"
+    return f"{url or settings.public_url or client_environment()[0] or DEFAULT_BASE_URL}/sign-in/link/{token}"
 
 
 def _print_link(user: access.User, url: str, *, as_json: bool) -> None:

@@ -1,17 +1,19 @@
 """The first tab of an automation: how far it has come on the way to being trusted, and what takes it further."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from assay import automations, monitoring
+from assay import automations, db, monitoring
 from assay.dashboard.automation_figures import Figures, figures_of
 from assay.dashboard.automation_frame import AutomationPage, heading_of, title_of
 from assay.dashboard.rendering import render
 from assay.dashboard.visitors import Here, SignedIn
+from assay.errors import AssayError
 
 router = APIRouter()
 
@@ -66,6 +68,7 @@ async def overview_page(request: Request, slug: str, visitor: SignedIn, server: 
         automation = await automations.get(tx, organization_id, slug)
         found = await monitoring.lifecycle(tx, organization_id, automation.id)
         figures = await figures_of(tx, organization_id, [automation])
+        schema = await _input_schema(tx, automation)
     page = OverviewPage(
         title=title_of(automation, "overview"),
         heading=heading_of(automation, "overview"),
@@ -74,9 +77,17 @@ async def overview_page(request: Request, slug: str, visitor: SignedIn, server: 
         checks=[_line(check, automation.slug, None) for check in found.checks],
         stages_left=sum(not stage.done for stage in found.stages),
         checks_left=sum(not check.done for check in found.checks),
-        call=_call(request, automation.slug),
+        call=_call(request, automation.slug, schema),
     )
     return render(request, visitor, page)
+
+
+async def _input_schema(tx: db.Transaction, automation: automations.Automation) -> Mapping[str, Any]:
+    try:
+        version_id = automation.current_version_id or ""
+        return (await automations.definition_of(tx, automation.organization_id, version_id)).inputs.schema
+    except AssayError:  # there is none, or none that this assay still reads
+        return {"properties": {}}
 
 
 def _line(line: monitoring.Line, slug: str, following: monitoring.Line | None) -> ChecklistLine:
@@ -91,14 +102,21 @@ def _line(line: monitoring.Line, slug: str, following: monitoring.Line | None) -
     )
 
 
-def _call(request: Request, slug: str) -> str:
-    base = str(request.base_url).rstrip("/")
-    body = f'{{"target": "workflows.{slug}", "input": {{}}}}'
-    return "\n".join(
-        [
-            f"curl '{base}/api/v1/runs?wait_for_completion=30' \\",
-            '  -H "Authorization: Bearer $ASSAY_API_KEY" \\',
-            '  -H "Content-Type: application/json" \\',
-            f"  -d '{body}'",
-        ]
-    )
+def _call(request: Request, slug: str, schema: Mapping[str, Any]) -> str:
+    """Return what a shell would type: a form where the workflow takes files, else JSON, with every required input."""
+    base, target = str(request.base_url).rstrip("/"), f"workflows.{slug}"
+    declared: Mapping[str, Any] = schema["properties"]
+    files = [
+        name
+        for name, one in declared.items()
+        if automations.FILE_MARK in one or automations.FILE_MARK in one.get("items", {})
+    ]
+    values = {name: "…" for name in schema.get("required", ()) if name not in files}
+    shown = json.dumps(values, ensure_ascii=False)
+    if files:
+        sent = [f"-F 'files.{name}=@document.pdf'" for name in files]
+        sent = [f"-F target={target}", *([f"-F 'input={shown}'"] if values else []), *sent]
+    else:
+        sent = ['-H "Content-Type: application/json"', f'-d \'{{"target": "{target}", "input": {shown}}}\'']
+    first = f"curl '{base}/api/v1/runs?wait_for_completion=30'"
+    return " \\\n  ".join([first, '-H "Authorization: Bearer $ASSAY_API_KEY"', *sent])

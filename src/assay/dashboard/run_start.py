@@ -22,7 +22,6 @@ router = APIRouter()
 
 PAGE = 60
 MOST_VERSIONS = 30
-_FILE_MARK = "x-eigenpal-type"
 _CHUNK = 1024**2
 
 Control = Literal["text", "number", "boolean", "enum", "file", "files", "json"]
@@ -243,9 +242,9 @@ def _field(
 
 
 def _control(declared: Mapping[str, Any]) -> Control:
-    if _FILE_MARK in declared:
+    if automations.FILE_MARK in declared:
         return "file"
-    if _FILE_MARK in declared.get("items", {}):
+    if automations.FILE_MARK in declared.get("items", {}):
         return "files"
     if "enum" in declared:
         return "enum"

@@ -251,7 +251,7 @@ def _closed(facts: Facts) -> Line:
         evidence = _open_reviews(backlog)
         return Line("reviews_closed", title, done=False, evidence=evidence, action="close_reviews")
     if not facts.advice.evidence.reviewed:
-        evidence = "Nothing was reviewed yet, so nothing could be opened."
+        evidence = "No drawn run of this version was reviewed yet, so no miss could be found."
         return Line("reviews_closed", title, done=False, evidence=evidence, action=None)
     evidence = "Every open review was fixed and proven, or set aside."
     return Line("reviews_closed", title, done=True, evidence=evidence, action=None)
