@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.runs.conftest import Desk
-from tests.runs.step_types import Flaky
+from tests.runs.step_types import Flaky, Gate
 
 from assay import automations, runs
 
@@ -247,6 +247,28 @@ async def test_a_child_is_a_run_of_its_own_that_is_waited_for(desk: Desk) -> Non
     async with desk.database.transaction() as tx:
         children = await tx.fetch("SELECT id, root_run_id FROM runs WHERE parent_run_id = $1", run.summary.id)
     assert [child["root_run_id"] for child in children] == [run.summary.id]
+
+
+async def test_a_run_that_waits_for_its_child_goes_on_when_that_ends(desk: Desk, gate: tuple[str, Gate]) -> None:
+    inner = await desk.push([{"name": "hold", "type": "test.gate", "with": {"gate": gate[0]}}])
+    hour = 3_600_000
+    call = {"workflow": inner.slug, "execution": "child", "timeout": hour, "pollInterval": hour}
+    flow = await desk.push([{"name": "call", "type": "action.invoke-workflow", "with": call}])
+    run_id = runs.new_run_id()
+    with desk.waiting_room.place(run_id) as waiter:
+        await desk.start(flow, run_id=run_id)
+        await until_it_waits(desk, run_id)
+        gate[1].opened.set()
+        assert await waiter.wait(60)
+    assert (await desk.read(run_id)).summary.status == "completed"
+
+
+async def until_it_waits(desk: Desk, run_id: str) -> None:
+    async with asyncio.timeout(30), desk.database.single_statement() as tx:
+        while not await tx.fetch_one(
+            "SELECT id FROM pgqueuer WHERE dedupe_key = $1 AND status = 'queued' AND execute_after > now()", run_id
+        ):
+            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize("execution", ["inline", "child"])

@@ -19,6 +19,7 @@ from assay.engine.model import (
     SupersededError,
     Suspended,
 )
+from assay.engine.queue import wake_workers
 from assay.engine.statements import SQL
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ class Journal:
         self._rows.clear()
 
     async def finish(self, outcome: Outcome) -> None:
-        """Commit the remaining rows and the run's end, and wake its waiters; or let it wait.
+        """Commit the remaining rows and the run's end, and wake who waits for it, a parent too; or let it wait.
 
         Raises:
             SupersededError: the run is no longer this worker's.
@@ -97,6 +98,8 @@ class Journal:
             row = await self._persist("finish", outcome.attachment, _steps_json(self._rows), *_ending(outcome))
         if row["told"]:
             await outbox.wake(self._database)
+        if row["woken"]:
+            await wake_workers(self._database)
 
     async def _commit(self, rows: list[StepRecord], attachment: Attachment | None) -> None:
         row = await self._persist("checkpoint", attachment, _steps_json(rows))

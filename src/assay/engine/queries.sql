@@ -96,8 +96,12 @@ WITH fence AS (
     FROM fence
     WHERE parent_run_id IS NULL AND batch_id IS NULL AND event_heard(organization_id, automation_id, 'run.status_changed')
     RETURNING id
+), woken AS (  -- the run that waits for this one, if one does
+    UPDATE pgqueuer SET execute_after = now()
+    WHERE dedupe_key = (SELECT parent_run_id FROM fence) AND status = 'queued' AND execute_after > now()
+    RETURNING id
 )
-SELECT id, (SELECT count(*) FROM told) AS told, CASE WHEN awaited THEN pg_notify('assay_run_finished', id) END FROM fence;
+SELECT id, (SELECT count(*) FROM told) AS told, (SELECT count(*) FROM woken) AS woken, CASE WHEN awaited THEN pg_notify('assay_run_finished', id) END FROM fence;
 
 -- name: tell_progress
 -- Runs of these batches ended.

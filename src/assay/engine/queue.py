@@ -5,6 +5,7 @@ neither remove it, nor return it, nor keep it alive.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,7 +21,7 @@ from pgqueuer.queries import Queries
 from typing_extensions import override
 
 from assay import jsontext
-from assay.db import Transaction
+from assay.db import Database, DatabaseUnavailableError, Transaction
 from assay.engine.statements import SQL
 
 SHARED_ENTRYPOINT = "runs"
@@ -58,6 +59,13 @@ async def enqueue(tx: Transaction, run_id: str, entrypoint: str) -> None:
     queries = Queries(AsyncpgDriver(cast("Any", tx.connection)), _ENVIRONMENT, _QUEUE, _SCHEDULES)
     await queries.enqueue(entrypoint, run_id.encode(), dedupe_key=run_id)
     tx.notify_after_commit(_SETTINGS.channel, _WAKE_UP)
+
+
+async def wake_workers(database: Database) -> None:
+    """Have all workers look what is due; if the database is away they will look by themselves."""
+    with contextlib.suppress(DatabaseUnavailableError):
+        async with database.single_statement() as tx:
+            await tx.execute("SELECT pg_notify($1, $2)", _SETTINGS.channel, _WAKE_UP)
 
 
 async def admit(tx: Transaction, run_ids: Sequence[str]) -> None:

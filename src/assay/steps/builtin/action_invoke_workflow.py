@@ -9,6 +9,9 @@ from typing_extensions import override
 from assay.steps.base import Effect, Step, StepContext, StepError
 
 DEFAULT_TIMEOUT_MS = 300_000
+PATIENCE = 0.25
+"""Of the time that a child has taken, the next look at it waits this much longer: each one reads what the run has."""
+LONGEST_PAUSE_SECONDS = 30.0
 
 
 class ActionInvokeWorkflow(Step):
@@ -56,7 +59,11 @@ output:
         default=DEFAULT_TIMEOUT_MS, ge=1, description="For a child: how long to wait for it, in milliseconds."
     )
     poll_interval: int = Field(
-        default=1000, ge=100, alias="pollInterval", description="For a child: how often to look, in milliseconds."
+        default=1000,
+        ge=100,
+        alias="pollInterval",
+        description="For a child: how soon it is looked at again, in milliseconds; a long one less and less often. Its"
+        " end is told as well, and then the run goes on at once.",
     )
 
     @override
@@ -86,7 +93,8 @@ output:
             if context.elapsed * 1000 >= self.timeout:
                 message = f"{self.workflow} ({run_id}) did not end within {self.timeout} ms."
                 raise StepError("child_timeout", message, category="timeout")
-            await context.wait(min(context.elapsed + self.poll_interval / 1000, self.timeout / 1000))
+            pause = max(self.poll_interval / 1000, min(context.elapsed * PATIENCE, LONGEST_PAUSE_SECONDS))
+            await context.wait(min(context.elapsed + pause, self.timeout / 1000))
         if child.status != "completed":
             message = f"{self.workflow} ({run_id}) ended as {child.status}: {child.error or 'no message'}"
             raise StepError("child_failed", message, category="business")
