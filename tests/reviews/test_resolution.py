@@ -84,6 +84,15 @@ async def test_without_a_correction_there_is_no_ground_truth(board: Board):
     assert (await board.read(run)).override_reason is None
 
 
+async def test_a_correction_that_corrects_nothing_is_no_ground_truth(board: Board):
+    run = await board.run()
+    await board.say(run, rating="fail", expected={"total": 12})
+    with pytest.raises(reviews.ExpectedRequiredError):
+        await board.promote(run, require_expected=True)
+    promoted = await board.promote(run)
+    assert (promoted.example.expected, [one.code for one in promoted.issues]) == (None, ["no_ground_truth"])
+
+
 async def test_what_is_right_is_its_own_ground_truth(board: Board):
     run = await board.run()
     await board.say(run, rating="pass")

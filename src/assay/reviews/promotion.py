@@ -188,11 +188,16 @@ async def _former(tx: db.Transaction, feedback: Feedback) -> datasets.ExampleVer
 
 
 def _ground_truth(feedback: Feedback, run: runs.RunDetail, artifacts: Sequence[files.Artifact]) -> _GroundTruth:
+    outputs = {f"expected/{one.name}": one for one in artifacts if one.role == "output"}
     if feedback.exists and (feedback.expected is not None or feedback.files):
         corrected = [_example_file(f"expected/{one.name}", one) for one in feedback.files]
+        given = {(one.path, one.sha256) for one in corrected}
+        made = {(path, one.sha256) for path, one in outputs.items()}
+        # A form that was sent as it was corrects nothing, and its example would expect the mistake.
+        if feedback.rating in proof.MISSES and proof.is_what_it_made(feedback.expected, given, run.output, made):
+            return _GroundTruth(None, [])
         return _GroundTruth(feedback.expected, corrected)
     if feedback.exists and feedback.rating == "pass":
-        outputs = {f"expected/{one.name}": one for one in artifacts if one.role == "output"}
         return _GroundTruth(run.output, [_example_file(path, one) for path, one in outputs.items()])
     return _GroundTruth(None, [])
 

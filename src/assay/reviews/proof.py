@@ -3,7 +3,7 @@
 Nothing here reads or writes anything; `resolution` does, and asks here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, cast
@@ -115,6 +115,13 @@ def takes_back(before: Feedback, after: Feedback) -> bool:
 def becomes_a_miss(before: Feedback, after: Feedback) -> bool:
     """Whether a promoted run is called wrong that was not when it was promoted."""
     return after.promoted_graded_hash is not None and before.rating not in MISSES and after.rating in MISSES
+
+
+def is_what_it_made(
+    expected: JsonValue, expected_files: Set[tuple[str, str]], output: JsonValue, made: Set[tuple[str, str]]
+) -> bool:
+    """Whether what is expected is nothing but what the run made; files are pairs of path and hash."""
+    return (expected is None or expected == output) and expected_files <= made
 
 
 def is_promoted_miss(feedback: Feedback) -> bool:

@@ -112,7 +112,7 @@ async def _expects_what_it_made(tx: db.Transaction, feedback: Feedback) -> bool:
         return False
     artifacts = await files.list_artifacts(tx, feedback.organization_id, feedback.run_id)
     made = {(f"expected/{file.name}", file.sha256) for file in artifacts if file.role == "output"}
-    return example.expected == run.output and expected == made
+    return proof.is_what_it_made(example.expected, expected, run.output, made)
 
 
 async def _is_remark(tx: db.Transaction, feedback: Feedback) -> bool:
