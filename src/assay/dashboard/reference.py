@@ -1,6 +1,7 @@
 """The API reference inside the dashboard, drawn from the document that the API describes itself with."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +16,9 @@ from assay.dashboard.settings_frame import SettingsPage, Told
 from assay.dashboard.visitors import SignedIn
 
 router = APIRouter()
+
+_BREAK = re.compile(r"(?<!\n)\n(?![\n\s*|-])")
+"""Where a docstring's line ends within a paragraph."""
 
 PREFIX = "/api/v1"
 _METHODS = ("get", "post", "put", "patch", "delete")
@@ -98,7 +102,7 @@ def _operation(method: str, path: str, described: Json) -> Operation:
         anchor=f"{method.lower()}-{short.strip('/').replace('/', '-').replace('{', '').replace('}', '')}",
         method=method,
         path=short,
-        summary=str(described.get("description") or described.get("summary") or ""),
+        summary=_BREAK.sub(" ", str(described.get("description") or described.get("summary") or "")),
         scopes=() if needed is None else access.scopes_of(needed[0]),
         open=needed is None,
         fields=[_field(name, one, schema) for name, one in cast("Json", schema.get("properties", {})).items()],
