@@ -152,7 +152,7 @@ def _shots(places: Places) -> Sequence[Shot]:
         Shot(
             "runs",
             "Runs",
-            "/runs",
+            "/runs?mode=live",
             "Find runs by any filter, with what became of their review; the address holds the filter, and a pane shows "
             "one run beside the list.",
             narrow=True,
