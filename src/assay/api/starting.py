@@ -164,7 +164,8 @@ async def _replay(request: Request, caller: access.Caller, server: Server, earli
         async with server.database.single_statement() as tx:
             run = await runs.get(tx, caller.organization_id, earlier)
         if run is None:
-            raise runs.RunNotFoundError
+            message = "The run that was started with this Idempotency-Key was deleted since."
+            raise runs.RunNotFoundError(message, field="Idempotency-Key", hint="Use a fresh key for a new run.")
         finished = run.summary.status.finished
         if not finished and wait > 0:
             async with server.database.single_statement() as tx:

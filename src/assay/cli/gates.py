@@ -12,8 +12,8 @@ from typing_extensions import override
 from assay.cli import formats, gate_reports, output
 from assay.cli.answers import Json, items
 from assay.cli.connection import automation_ref, connect
-from assay.cli.failure import ExitCode, Failure
-from assay.cli.issues import issue_line, read_text
+from assay.cli.failure import ExitCode
+from assay.cli.issues import read_mapping
 from assay.cli.options import AsJson, AutomationName, BaseUrl, MaxWait
 from assay_client import Client
 
@@ -118,7 +118,7 @@ def set_policy(
 
     From then on a push stages its version, and `assay workflow promote` asks the gate.
     """
-    policy: dict[str, Any] = _policy_in(file) if file else {}
+    policy: dict[str, Any] = read_mapping(file, "gate policy") if file else {}
     named = {"all", "promoted"}
     given: Mapping[str, Any] = {
         "mustPass": must_pass if must_pass is None or must_pass in named else _names(must_pass),
@@ -217,20 +217,6 @@ def _print_policy(found: Json, *, as_json: bool) -> None:
 
 def _shown(value: Any) -> output.Value:
     return ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else value
-
-
-def _policy_in(file: Path) -> dict[str, Any]:
-    from assay import yamltext  # noqa: PLC0415 (the other commands need no YAML)
-
-    document, issues = yamltext.parse_yaml(read_text(file))
-    for issue in issues:
-        place = {"code": issue.code, "message": issue.message, "line": issue.line, "column": issue.column}
-        output.print_value(issue_line(place, file))
-    if issues or document is None:
-        raise Failure(f"{file} is not valid: {formats.count(len(issues), 'error')}.")
-    if not isinstance(document.value, dict):
-        raise Failure(f"{file} is no gate policy: it has to be a mapping.")
-    return dict(document.value)
 
 
 def _names(text: str) -> list[str]:

@@ -1,7 +1,9 @@
 """How a file that somebody wrote is read, and what is wrong with it is shown."""
 
 from pathlib import Path
+from typing import Any, cast
 
+from assay.cli import formats, output
 from assay.cli.answers import Json
 from assay.cli.failure import Failure
 
@@ -25,3 +27,22 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise Failure(f"{path} is not UTF-8.") from error
+
+
+def read_mapping(file: Path, what: str) -> dict[str, Any]:
+    """Read a YAML or JSON file that holds a mapping, `what` being its name in an error; print what is wrong with it.
+
+    Raises:
+        Failure: it is no such file.
+    """
+    from assay import yamltext  # noqa: PLC0415 (the other commands need no YAML)
+
+    document, issues = yamltext.parse_yaml(read_text(file))
+    for issue in issues:
+        place = {"code": issue.code, "message": issue.message, "line": issue.line, "column": issue.column}
+        output.print_value(issue_line(place, file))
+    if issues or document is None:
+        raise Failure(f"{file} is not valid: {formats.count(len(issues), 'error')}.")
+    if not isinstance(document.value, dict):
+        raise Failure(f"{file} is no {what}: it has to be a mapping.")
+    return dict(cast("dict[str, Any]", document.value))

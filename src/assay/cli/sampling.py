@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
-from assay.cli import formats, output
+from assay.cli import output
 from assay.cli.answers import Json, items
 from assay.cli.connection import automation_ref, connect
 from assay.cli.failure import Failure
-from assay.cli.issues import issue_line, read_text
+from assay.cli.issues import read_mapping
 from assay.cli.options import AsJson, AutomationName, BaseUrl
 
 app = typer.Typer(help="Say which runs people review: get, set, advice, history.")
@@ -79,7 +79,7 @@ def set_policy(  # noqa: PLR0913 (one parameter an option)
     if file is None and not changes:
         raise Failure("Nothing to change: give options, or --file.")
     with connect(base_url) as client:
-        policy = _policy_in(file) if file else client.sampling.policy(name)["policy"]
+        policy = read_mapping(file, "sampling policy") if file else client.sampling.policy(name)["policy"]
         found = client.sampling.set_policy(name, {**policy, **changes}, reason=reason)
     _print_policy(found, as_json=as_json)
 
@@ -172,17 +172,3 @@ def _print_policy(found: Json, *, as_json: bool) -> None:
 
 def _percent(share: float | None) -> str | None:
     return None if share is None else f"{share * 100:.3g} %"
-
-
-def _policy_in(file: Path) -> dict[str, Any]:
-    from assay import yamltext  # noqa: PLC0415 (the other commands need no YAML)
-
-    document, issues = yamltext.parse_yaml(read_text(file))
-    for issue in issues:
-        place = {"code": issue.code, "message": issue.message, "line": issue.line, "column": issue.column}
-        output.print_value(issue_line(place, file))
-    if issues or document is None:
-        raise Failure(f"{file} is not valid: {formats.count(len(issues), 'error')}.")
-    if not isinstance(document.value, dict):
-        raise Failure(f"{file} is no sampling policy: it has to be a mapping.")
-    return dict(cast("dict[str, Any]", document.value))
