@@ -60,7 +60,13 @@ def test_everything_that_an_example_holds_can_be_said(assay: Assay, script: Scri
 
 def test_examples_are_searched_and_their_past_is_listed_and_shown(assay: Assay, script: Script):
     past = {"id": "exv_1", "name": "first", "fromRevision": 1, "toRevision": 2, "action": "example.created"}
-    version = {**past, "gradedHash": "f" * 64, "createdBy": "user_1", "createdAt": "2026-01-02T03:04:05Z"}
+    version = {
+        **past,
+        "gradedHash": "f" * 64,
+        "createdBy": "user_1",
+        "email": "ada@example.org",
+        "createdAt": "2026-01-02T03:04:05Z",
+    }
     script.will_answer(
         Answer(200, {"data": [], "total": 0}), Answer(200, {"data": [version], "total": 1}), Answer(200, EXAMPLE)
     )
@@ -106,10 +112,17 @@ def test_a_whole_dataset_is_replaced_for_a_reason(assay: Assay, script: Script, 
 
 
 def test_revisions_are_listed(assay: Assay, script: Script):
-    one = {"number": 4, "action": "dataset.imported", "examples": 9, "withExpected": 8, "createdBy": "user_1"}
+    one = {
+        "number": 4,
+        "action": "dataset.imported",
+        "examples": 9,
+        "withExpected": 8,
+        "createdBy": "user_1",
+        "email": "ada@example.org",
+    }
     script.will_answer(Answer(200, {"data": [{**one, "createdAt": "2026-01-02T03:04:05Z"}], "total": 5}))
     done = assay("workflow dataset revisions contracts --limit 1")
-    assert done.out == "4\tdataset.imported\t9\t8\t2026-01-02T03:04:05Z\tuser_1\n"
+    assert done.out == "4\tdataset.imported\t9\t8\t2026-01-02T03:04:05Z\tada@example.org\n"
     assert "4 more" in done.err
 
 
@@ -126,7 +139,7 @@ def test_a_trial_exits_as_its_verdict_says(
 
 
 def test_earlier_evaluators_are_listed_and_printed_again(assay: Assay, script: Script):
-    one = {"id": "evs_1", "number": 1, "contentHash": "a" * 64, "createdBy": "user_1"}
+    one = {"id": "evs_1", "number": 1, "contentHash": "a" * 64, "createdBy": "user_1", "email": "ada@example.org"}
     past = {**one, "createdAt": "2026-01-02T03:04:05Z"}
     script.will_answer(Answer(200, {"data": [past], "total": 1}), Answer(200, {**past, "yaml": "evaluators: []\n"}))
     assert assay("workflow evaluators history contracts").out.startswith("evs_1\t1\t")

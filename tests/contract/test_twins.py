@@ -36,6 +36,7 @@ def test_what_an_example_was_can_be_read_but_not_by_another_ones_name(http: http
     http.patch(f"{dataset}/changing", json={"input": {"name": "after"}}).raise_for_status()
     page = http.get(f"{dataset}/changing/versions").json()
     assert (page["total"], [one["action"] for one in page["data"]]) == (2, ["example.updated", "example.created"])
+    assert {one["email"] for one in page["data"]} == {"owner@localhost"}
     first = page["data"][1]["id"]
     then = http.get(f"{dataset}/changing/versions/{first}").json()
     assert (then["id"], then["versionId"], then["input"]) == (made["id"], first, {"name": "before"})

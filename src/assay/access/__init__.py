@@ -13,7 +13,7 @@ from assay.access.errors import (
     UnauthenticatedError,
 )
 from assay.access.keys import authenticate, create_key, list_keys, revoke_key
-from assay.access.members import change_member, invite, list_members, sign_out_member, unlink_member
+from assay.access.members import addresses, change_member, invite, list_members, sign_out_member, unlink_member
 from assay.access.model import (
     AllowedHost,
     ApiKey,
@@ -82,6 +82,7 @@ __all__ = [
     "TooManyAttemptsError",
     "UnauthenticatedError",
     "User",
+    "addresses",
     "allow_list",
     "authenticate",
     "begin_open_id",

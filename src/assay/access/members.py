@@ -19,6 +19,11 @@ async def list_members(tx: db.Transaction, organization_id: str) -> list[Member]
     return await store.list_members(tx, organization_id)
 
 
+async def addresses(tx: db.Transaction, organization_id: str) -> Mapping[str, str]:
+    """Return the address of everybody in an organization by their ids, in the order of the addresses."""
+    return {member.user.id: member.user.email for member in await list_members(tx, organization_id)}
+
+
 async def invite(
     tx: db.Transaction, caller: Caller, email: str, *, name: str | None = None, role: Role = "member"
 ) -> tuple[User, str]:

@@ -25,8 +25,7 @@ async def list_audit(request: Request, caller: Authorized, server: Here) -> Resp
     limit = parameters.number(request, "limit", default=50, least=1, most=100)
     email = parameters.text(request, "email")
     async with server.database.transaction() as tx:
-        members = await access.list_members(tx, caller.organization_id)
-        people = {member.user.id: member.user.email for member in members}
+        people = await access.addresses(tx, caller.organization_id)
         user_id = parameters.text(request, "userId")
         if email is not None:
             user_id = next((one for one, address in people.items() if address.lower() == email.lower()), email)

@@ -118,7 +118,10 @@ async def list_revisions(request: Request, automation_id: str, caller: Authorize
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, caller.organization_id, automation_id)
         page, total = await datasets.revisions(tx, caller.organization_id, automation.id, limit=limit, offset=offset)
-    return JsonResponse({"data": [_revision(one) for one in page], "total": total, "limit": limit, "offset": offset})
+        people = await access.addresses(tx, caller.organization_id)
+    return JsonResponse(
+        {"data": [_revision(one, people) for one in page], "total": total, "limit": limit, "offset": offset}
+    )
 
 
 @asynccontextmanager
@@ -166,7 +169,7 @@ def _imported(done: datasets.AppendResult | datasets.ReplaceResult) -> Mapping[s
     return {**counts, "skipped": done.skipped, "issues": [issue_body(issue) for issue in done.issues]}
 
 
-def _revision(revision: datasets.Revision) -> Mapping[str, Any]:
+def _revision(revision: datasets.Revision, people: Mapping[str, str]) -> Mapping[str, Any]:
     return {
         "number": revision.number,
         "contentHash": revision.content_hash,
@@ -174,5 +177,6 @@ def _revision(revision: datasets.Revision) -> Mapping[str, Any]:
         "examples": revision.examples,
         "withExpected": revision.with_expected,
         "createdBy": revision.created_by,
+        "email": people.get(revision.created_by or ""),
         "createdAt": iso(revision.created_at),
     }

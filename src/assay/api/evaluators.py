@@ -1,7 +1,7 @@
 """The evaluators of an automation, and the types there are."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from assay import automations, evaluators, experiments
+from assay import access, automations, evaluators, experiments
 from assay.api import parameters
 from assay.api.bodies import checked, described, read_json
 from assay.api.callers import Authorized, Here
@@ -111,7 +111,10 @@ async def list_history(request: Request, automation_id: str, caller: Authorized,
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, caller.organization_id, automation_id)
         page, total = await evaluators.past_sets(tx, caller.organization_id, automation.id, limit=limit, offset=offset)
-    return JsonResponse({"data": [_past(one) for one in page], "total": total, "limit": limit, "offset": offset})
+        people = await access.addresses(tx, caller.organization_id)
+    return JsonResponse(
+        {"data": [_past(one, people) for one in page], "total": total, "limit": limit, "offset": offset}
+    )
 
 
 @router.get("/automations/{automation_id}/evaluators/history/{evaluator_set_id}")
@@ -120,7 +123,8 @@ async def get_past(automation_id: str, evaluator_set_id: str, caller: Authorized
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, caller.organization_id, automation_id)
         found = await evaluators.past_set(tx, caller.organization_id, automation.id, evaluator_set_id)
-    return JsonResponse({**_past(found), "yaml": found.source})
+        people = await access.addresses(tx, caller.organization_id)
+    return JsonResponse({**_past(found, people), "yaml": found.source})
 
 
 @router.get("/evaluators/types")
@@ -155,12 +159,13 @@ async def _in_force(automation: automations.Automation, stored: evaluators.Store
     }
 
 
-def _past(found: evaluators.PastSet | evaluators.StoredSet) -> dict[str, Any]:
+def _past(found: evaluators.PastSet | evaluators.StoredSet, people: Mapping[str, str]) -> dict[str, Any]:
     return {
         "id": found.id,
         "number": found.number,
         "contentHash": found.content_hash,
         "createdBy": found.created_by,
+        "email": people.get(found.created_by or ""),
         "createdAt": iso(found.created_at),
     }
 

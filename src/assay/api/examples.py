@@ -154,7 +154,8 @@ async def list_versions(
         page, total = await datasets.past_versions(
             tx, caller.organization_id, automation.id, found.example_id, limit=limit, offset=offset
         )
-    data = [_version(one) for one in page]
+        people = await access.addresses(tx, caller.organization_id)
+    data = [_version(one, people) for one in page]
     return JsonResponse({"data": data, "total": total, "limit": limit, "offset": offset})
 
 
@@ -330,7 +331,7 @@ def _file(file: datasets.ExampleFile, place: str | None, referred: set[str] | No
     return body if referred is None else {**body, "referenced": file.path in referred}
 
 
-def _version(found: datasets.PastVersion) -> Mapping[str, Any]:
+def _version(found: datasets.PastVersion, people: Mapping[str, str]) -> Mapping[str, Any]:
     return {
         "id": found.id,
         "name": found.name,
@@ -339,6 +340,7 @@ def _version(found: datasets.PastVersion) -> Mapping[str, Any]:
         "action": found.action,
         "gradedHash": found.graded_hash,
         "createdBy": found.created_by,
+        "email": people.get(found.created_by or ""),
         "createdAt": iso(found.created_at),
     }
 

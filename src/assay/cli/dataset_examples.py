@@ -174,7 +174,7 @@ def history(
             one["fromRevision"],
             one["action"],
             output.moment_cell(one["createdAt"]),
-            one["createdBy"],
+            one["email"] or one["createdBy"],
             one["gradedHash"][:12],
         )
         for one in page["data"]

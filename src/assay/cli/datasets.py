@@ -87,7 +87,7 @@ def revisions(
             one["examples"],
             one["withExpected"],
             output.moment_cell(one["createdAt"]),
-            one["createdBy"],
+            one["email"] or one["createdBy"],
         )
         for one in page["data"]
     ]

@@ -126,7 +126,13 @@ def history(
         output.print_json(page)
         return
     rows = [
-        (one["id"], one["number"], output.moment_cell(one["createdAt"]), one["createdBy"], one["contentHash"][:12])
+        (
+            one["id"],
+            one["number"],
+            output.moment_cell(one["createdAt"]),
+            one["email"] or one["createdBy"],
+            one["contentHash"][:12],
+        )
         for one in page["data"]
     ]
     output.print_rows(("id", "number", "since", "who", "content"), rows)

@@ -44,14 +44,14 @@ async def dataset_revisions_page(
         found, total = await datasets.revisions(
             tx, organization_id, automation.id, limit=PAGE, offset=(page - 1) * PAGE
         )
-        members = await access.list_members(tx, organization_id)
+        people = await access.addresses(tx, organization_id)
     address = f"/automations/{automation.slug}/dataset/revisions?page="
     shown = DatasetRevisionsPage(
         title=title_of(automation, "dataset"),
         heading=heading_of(automation, "dataset"),
         revisions=found,
         total=total,
-        people={one.user.id: one.user.email for one in members},
+        people=people,
         previous=f"{address}{page - 1}" if page > 1 else None,
         following=f"{address}{page + 1}" if page * PAGE < total else None,
         may_write=visitor.caller.may("datasets:write"),

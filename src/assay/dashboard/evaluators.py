@@ -210,7 +210,7 @@ async def _show(request: Request, visitor: Visitor, server: Server, slug: str, s
         stored = await evaluators.current(tx, organization_id, automation.id)
         history, _ = await evaluators.past_sets(tx, organization_id, automation.id, limit=MOST_SETS)
         rows, _ = await datasets.list_rows(tx, organization_id, automation.id, limit=MOST_EXAMPLES)
-        members = await access.list_members(tx, organization_id)
+        people = await access.addresses(tx, organization_id)
     problem = state.problem
     issues = () if problem is None else problem.issues
     page = EvaluatorsPage(
@@ -230,7 +230,7 @@ async def _show(request: Request, visitor: Visitor, server: Server, slug: str, s
         tried=state.tried,
         examples=[one.name for one in rows if one.latest_run_id is not None],
         history=history,
-        people={one.user.id: one.user.email for one in members},
+        people=people,
         may_write=visitor.caller.may("datasets:write"),
     )
     return render(request, visitor, page, 200 if problem is None else status_of(problem))

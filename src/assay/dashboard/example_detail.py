@@ -139,7 +139,7 @@ async def show_example(
             limit=MOST_RUNS,
             timeout_seconds=server.settings.list_timeout_seconds,
         )
-        members = await access.list_members(tx, organization_id)
+        people = await access.addresses(tx, organization_id)
     base = example_base(automation.slug, now.name)
     referred = {one.path for one in datasets.referenced_files(found)}
     rows = [] if past is not None else [_file_row(base, one, one.path in referred) for one in found.files]
@@ -156,7 +156,7 @@ async def show_example(
         recent=recent.runs,
         running=any(not one.status.finished for one in recent.runs),
         history=history,
-        people={one.user.id: one.user.email for one in members},
+        people=people,
         past=past,
         wrong=_wrong(problem),
         problem=problem,

@@ -56,14 +56,13 @@ async def audit_page(
     problem: InvalidValueError | None = None
     found: list[access.AuditEntry] = []
     async with server.database.transaction() as tx:
-        members = await access.list_members(tx, organization_id)
+        people = await access.addresses(tx, organization_id)
         try:
             found = await access.list_audit(
                 tx, organization_id, PAGE + 1, before or None, action=action or None, user_id=person or None
             )
         except InvalidValueError as error:
             problem = error
-    people = {member.user.id: member.user.email for member in members}
     page = found[:PAGE]
     filters = {"action": action, "person": person}
     shown = AuditPage(

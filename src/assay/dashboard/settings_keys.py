@@ -116,8 +116,7 @@ async def _show(
 ) -> Response:
     async with server.database.transaction() as tx:
         found = await access.list_keys(tx, visitor.caller.organization_id)
-        members = await access.list_members(tx, visitor.caller.organization_id)
-    people = {member.user.id: member.user.email for member in members}
+        people = await access.addresses(tx, visitor.caller.organization_id)
     now = clock.now()
     shown = KeysPage(
         title="API keys",
