@@ -15,7 +15,7 @@ from assay.dashboard.page_policy import PAGE_POLICY
 from assay.dashboard.visitors import COOKIE
 from bench.client import Connection
 from bench.experiments import WORKFLOW, prepare
-from bench.processes import serving
+from bench.processes import serving, working
 from bench.report import Measure, percentile
 from bench.seeding import Past, automation, run, webhook
 
@@ -58,10 +58,10 @@ class Measured:
 
 async def measure(history: Past, *, count: int, rounds: int, few: int, many: int) -> list[Measure]:
     """Measure on a past of `count` runs; experiments on `few` and `many` examples are made there on the first call."""
-    async with serving(history.data_dir) as server, _api(server.port, history.key) as api:
-        small, large = await _measured(api, few, 1), await _measured(api, many, 2)
     async with serving(history.data_dir, "--no-worker") as server:
         async with _api(server.port, history.key) as api:
+            async with working(history.data_dir):
+                small, large = await _measured(api, few, 1), await _measured(api, many, 2)
             urls = await _urls(api, history, small, large)
         async with Connection.browse(server.port, history.session) as browser:
             taken = {path: {url: await _p95(browser, url, rounds) for url in several} for path, several in urls.items()}
