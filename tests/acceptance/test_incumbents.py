@@ -85,4 +85,4 @@ def test_the_command_line_imports_compares_and_sums_up(
     code, out, err = command("runs", "incumbent", "agreement", _name(request))
     assert code == 0
     assert out.split("\t")[:2] == ["total", "0.0"]
-    assert "1 runs compared" in err
+    assert "1 run compared" in err

@@ -9,7 +9,7 @@ from typing import IO, Annotated, Literal, cast
 
 import typer
 
-from assay.cli import comparisons, output
+from assay.cli import comparisons, formats, output
 from assay.cli.answers import Json, items
 from assay.cli.automations import Offset, PageSize
 from assay.cli.connection import automation_ref, connect
@@ -78,7 +78,7 @@ def run(  # noqa: PLR0913 (one parameter an option)
             required_passes=required_passes,
             concurrency=concurrency,
         )
-        output.say(f"{started['total']:,} runs: assay workflow experiment watch {started['id']}")
+        output.say(f"{formats.count(started['total'], 'run')}: assay workflow experiment watch {started['id']}")
         if not wait:
             _print_started(started, as_json=as_json)
             return

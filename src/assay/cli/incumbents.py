@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from assay.cli import output
+from assay.cli import formats, output
 from assay.cli.answers import Json, items, part
 from assay.cli.connection import automation_ref, connect
 from assay.cli.failure import ExitCode
@@ -36,7 +36,8 @@ def import_outputs(
     if as_json:
         output.print_json(done)
     else:
-        output.say(f"{done['added']} runs have an output to be compared with now; of {done['replaced']} it is another.")
+        added = formats.count(done["added"], "run")
+        output.say(f"An output to be compared with was given to {added}; of {done['replaced']} it is another.")
 
 
 @app.command("diff")
@@ -92,7 +93,7 @@ def agreement(
     ]
     output.print_rows(("field", "the same", "run right", "incumbent right"), rows)
     output.say(
-        f"{found['runs']} runs compared, {found['identical']['count']} the same in every field; of "
+        f"{formats.count(found['runs'], 'run')} compared, {found['identical']['count']} the same in every field; of "
         f"{found['judgedRuns']} people said what is right ({found['judgedAtRandom']} drawn at random)."
     )
 
