@@ -305,7 +305,7 @@ class StepContext(Protocol):
         ...
 
     async def wait(self, seconds: float) -> None:
-        """Return when so long has passed since the step first began; holds no worker, outlives restarts.
+        """Return when so long has passed since the step first began; holds a worker a second at most, survives it.
 
         Raises:
             SuspendedError: the time has not come; let it pass.
