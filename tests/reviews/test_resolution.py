@@ -90,7 +90,14 @@ async def test_a_correction_that_corrects_nothing_is_no_ground_truth(board: Boar
     with pytest.raises(reviews.ExpectedRequiredError):
         await board.promote(run, require_expected=True)
     promoted = await board.promote(run)
-    assert (promoted.example.expected, [one.code for one in promoted.issues]) == (None, ["no_ground_truth"])
+    assert (promoted.example.expected, [one.code for one in promoted.issues]) == ({"total": 12}, ["no_ground_truth"])
+    await board.end(promoted.feedback, "1.1.0", graded_hash=promoted.example.graded_hash)
+    assert await board.chip(run) == "open"
+    await board.say(run, expected={"total": 14})
+    again = await board.promote(run)  # it takes no reason: what it expected was the mistake
+    assert (again.feedback.override_reason, again.issues) == (None, [])
+    await board.end(again.feedback, "1.1.0")
+    assert await board.chip(run) == "passed"
 
 
 async def test_what_is_right_is_its_own_ground_truth(board: Board):

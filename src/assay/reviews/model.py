@@ -41,7 +41,7 @@ class Feedback:
     `cleared`: people see none any more, but a promoted miss stays on the board until it is proven. `evidence` is
     the proof that resolved it, `override_reason` what somebody said instead, and stays for ever; `regressed`
     is `{fixedBy, brokenBy, experimentId}` where it came back after that. `promoted_graded_hash` is None where the
-    example expects what the run made, though the run was called wrong since.
+    example expects what the run made, though the run is called wrong.
     """
 
     run_id: str

@@ -54,10 +54,12 @@ class Promoted:
 class _GroundTruth:
     expected: JsonValue
     files: Sequence[datasets.ExampleFile]
+    expects_the_miss: bool = False
+    """Whether a run is called wrong, and what is said to be right is what it made."""
 
     @property
     def is_there(self) -> bool:
-        return self.expected is not None or bool(self.files)
+        return not self.expects_the_miss and (self.expected is not None or bool(self.files))
 
 
 async def promote(
@@ -123,13 +125,14 @@ async def promote(
         before,
         begun(before, caller),
         example,
+        expects_the_miss=truth.expects_the_miss,
         expected_anything=former is None or _expects(former),
         override=override,
     )
     if after.override_reason is not None and after.override_reason != before.override_reason:
         await tell_overridden(tx, after)
     after = await record(tx, before, after, by=caller, action="feedback.promoted")
-    issues = [] if truth.is_there else [_no_ground_truth()]
+    issues = [] if truth.is_there else [_no_ground_truth(truth)]
     if not created and (former is None or former.example_id != example.example_id):
         issues.append(_replaced(example))
     known = await proof_from_before(tx, after)
@@ -143,12 +146,14 @@ def linked(
     after: Feedback,
     example: datasets.ExampleVersion,
     *,
+    expects_the_miss: bool,
     expected_anything: bool,
     override: str | None,
 ) -> Feedback:
     """Return feedback that is promoted to an example: a miss is open, unless it is settled and all stays the same.
 
-    `after` is the record to go on from. `expected_anything` tells whether the example that it was promoted to before
+    `after` is the record to go on from. An example that `expects_the_miss` is linked without the hash that a proof asks
+    for. `expected_anything` tells whether the example that it was promoted to before
     said what should come out.
 
     Raises:
@@ -158,7 +163,7 @@ def linked(
         after,
         promoted_example_id=example.example_id,
         promoted_example_name=example.name,
-        promoted_graded_hash=example.graded_hash,
+        promoted_graded_hash=None if expects_the_miss else example.graded_hash,
         promoted_at=clock.now(),
     )
     # Without a hash it expected what the run made, which was no expectation of this miss.
@@ -193,10 +198,9 @@ def _ground_truth(feedback: Feedback, run: runs.RunDetail, artifacts: Sequence[f
         corrected = [_example_file(f"expected/{one.name}", one) for one in feedback.files]
         given = {(one.path, one.sha256) for one in corrected}
         made = {(path, one.sha256) for path, one in outputs.items()}
-        # A form that was sent as it was corrects nothing, and its example would expect the mistake.
-        if feedback.rating in proof.MISSES and proof.is_what_it_made(feedback.expected, given, run.output, made):
-            return _GroundTruth(None, [])
-        return _GroundTruth(feedback.expected, corrected)
+        # A form that was sent as it was corrects nothing, and its example expects the mistake.
+        repeats = proof.is_what_it_made(feedback.expected, given, run.output, made)
+        return _GroundTruth(feedback.expected, corrected, expects_the_miss=repeats and feedback.rating in proof.MISSES)
     if feedback.exists and feedback.rating == "pass":
         return _GroundTruth(run.output, [_example_file(path, one) for path, one in outputs.items()])
     return _GroundTruth(None, [])
@@ -269,8 +273,9 @@ def _is_miss(feedback: Feedback) -> bool:
     return feedback.rating in proof.MISSES
 
 
-def _no_ground_truth() -> Issue:
-    message = "The example expects nothing: attach the corrected output to the feedback and promote the run again."
+def _no_ground_truth(truth: _GroundTruth) -> Issue:
+    what = "just what the run made" if truth.expects_the_miss else "nothing"
+    message = f"The example expects {what}: attach the corrected output to the feedback and promote the run again."
     return Issue("expected", message, NO_GROUND_TRUTH, "warning")
 
 
