@@ -13,6 +13,7 @@ from tests.acceptance.serving import Served
 from tests.dashboard.browsing import PageAs, axe, fits
 from tests.dashboard.conftest import sign_in_link
 
+from assay.dashboard import live
 from assay.dashboard.visitors import COOKIE
 
 PASSWORD = "correct horse battery"
@@ -211,3 +212,13 @@ def test_a_part_tells_htmx_to_sign_in(stranger: httpx.Client):
     answer = stranger.get("/runs/news", headers={"HX-Request": "true"})
     assert answer.status_code == 401
     assert answer.headers["hx-redirect"].startswith("/sign-in?next=")
+
+
+def test_a_live_page_of_a_session_that_ended_hears_nothing_more(member: httpx.Client, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(live, "HEARTBEAT_SECONDS", 0.1)
+    proof = _csrf(member)
+    with member.stream("GET", "/live?topics=runs") as stream:
+        heard = stream.iter_lines()
+        assert next(line for line in heard if "still" in line) == ": still here"
+        assert member.post("/sign-out", data={"csrf": proof}).status_code == 303
+        assert all("still" in line or not line for line in heard), "and it ends"

@@ -1,6 +1,7 @@
 """Telling open pages that something changed: one stream a tab, which says of what kind and nothing else."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,8 +9,8 @@ from functools import partial
 from fastapi import APIRouter, Request
 from starlette.responses import StreamingResponse
 
-from assay import engine, reviews
-from assay.dashboard.visitors import Here, SignedIn
+from assay import access, engine, reviews
+from assay.dashboard.visitors import COOKIE, Here, SignedIn
 from assay.server import Server
 
 router = APIRouter()
@@ -44,20 +45,27 @@ async def live(request: Request, visitor: SignedIn, server: Here) -> StreamingRe
     wanted = set(request.query_params.get("topics", "").split(",")) & set(CHANNELS.values())
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     board: Board = request.app.state.board
-    return StreamingResponse(_changes(server, board, wanted), media_type="text/event-stream", headers=headers)
+    changes = _changes(server, board, wanted, request.cookies.get(COOKIE))
+    return StreamingResponse(changes, media_type="text/event-stream", headers=headers)
 
 
-async def _changes(server: Server, board: Board, wanted: set[str]) -> AsyncGenerator[str]:
+async def _changes(server: Server, board: Board, wanted: set[str], token: str | None) -> AsyncGenerator[str]:
+    """Tell what changes until the session ends, which is looked at with each heartbeat."""
     _hear(server, board)
     queue: asyncio.Queue[str] = asyncio.Queue(maxsize=1000)
     board.listeners.add(queue)
     try:
         yield ": hello\n\n"
+        beat = time.monotonic()
         while True:
+            if time.monotonic() - beat >= HEARTBEAT_SECONDS:
+                beat = time.monotonic()
+                if not await _holds(server, token):
+                    return
+                yield ": still here\n\n"
             try:
                 changed = {await asyncio.wait_for(queue.get(), timeout=HEARTBEAT_SECONDS)}
             except TimeoutError:
-                yield ": still here\n\n"
                 continue
             await asyncio.sleep(PACE_SECONDS)
             while not queue.empty():
@@ -69,6 +77,15 @@ async def _changes(server: Server, board: Board, wanted: set[str]) -> AsyncGener
         if not board.listeners and board.hearing is not None:
             board.hearing.cancel()
             board.hearing = None
+
+
+async def _holds(server: Server, token: str | None) -> bool:
+    try:
+        async with server.database.single_statement() as tx:
+            await access.session_caller(tx, token)
+    except access.UnauthenticatedError:
+        return False
+    return True
 
 
 def _hear(server: Server, board: Board) -> None:
