@@ -160,6 +160,7 @@ class Outgoing:
 
     allow: AllowList = field(default_factory=AllowList)
     resolve: Resolve = look_up
+    max_redirects: int = MAX_REDIRECTS
 
     def allowing(self, more: AllowList) -> "Outgoing":
         """Return one that reaches these hosts too, such as those of an organization."""
@@ -175,7 +176,6 @@ class Outgoing:
         form: Sequence[Part] | None = None,
         timeout: float = 30.0,
         max_bytes: int = MAX_BODY_BYTES,
-        max_redirects: int = MAX_REDIRECTS,
         verify_tls: bool = True,
     ) -> Response:
         """Send a request, follow its redirects and read the whole response, of any status, in `timeout` seconds.
@@ -200,7 +200,7 @@ class Outgoing:
             with ExitStack() as opened:
                 files = None if form is None else [_multipart(part, opened) for part in form]
                 request = client.build_request(method, url, headers=checked, content=content, files=files)
-                return await _follow(client, request, max_bytes, max_redirects)
+                return await _follow(client, request, max_bytes, self.max_redirects)
 
     async def post(
         self, url: str, *, headers: Mapping[str, str], content: bytes, timeout: float, read_bytes: int

@@ -42,7 +42,7 @@ def test_a_quick_bench_measures_everything_once(cache: Path, tmp_path: Path) -> 
         "peak memory of the worker, 40 examples",
         "status=failed, p95",
         "one filter and one automation",
-        "exampleIdContains",
+        "…Contains, alone and with an automation",
         "two filters",
         "/automations: slowest p95 of 2",
         "/experiments/{baseline_id}/compare/{experiment_id}",

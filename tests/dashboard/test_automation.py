@@ -288,7 +288,7 @@ async def test_no_name_writes_anything_else_into_a_template(page_as: PageAs, htt
     csrf = await page.locator("main [name=csrf]").first.input_value()
     before = http.get("/automations").json()["total"]
     for name in ("pasted: [1]\nsteps: []", '"><xss-probe>', "Two Words", "../x", "x" * 300, "true", "{{ 1 }}", ""):
-        form = {"template": "blank", "name": name, "csrf": csrf}
+        form: dict[str, str | float | bool] = {"template": "blank", "name": name, "csrf": csrf}
         answer = await page.request.post("/new-automation", form=form)
         assert answer.status == 400, name
         assert "<xss-probe>" not in await answer.text()

@@ -247,7 +247,7 @@ async def test_another_organization_sees_nothing(shelf: Shelf) -> None:
         with pytest.raises(datasets.ExampleNotFoundError):
             await datasets.get_example(tx, stranger, shelf.automation_id, "a")
         with pytest.raises(datasets.ExampleNotFoundError):
-            await datasets.version_of(tx, stranger, made.id)
+            await datasets.version_of(tx, stranger, made.id, of=made)
 
 
 @pytest.mark.parametrize("reference", ["nothing", "", "a\x00", "\ud800", "ä", "x" * 10_000])

@@ -19,6 +19,8 @@ REASON = st.sampled_from([None, "it is fine"])
 RATINGS = st.sampled_from([None, "pass", "fail", "partial"])
 STATUSES = st.sampled_from([None, "open", "resolved", "ignored"])
 HASHES = st.sampled_from(["g1", "g2"])
+MISTAKEN = "g0"
+"""Of an example that expects what the run made."""
 
 
 def version(number: int, *, labelled: bool = True) -> proof.VersionPlace:
@@ -166,7 +168,7 @@ class Loop(RuleBasedStateMachine):
 
     def _write(self, after: Feedback) -> None:
         before = self.feedback
-        stood_for_a_miss = before.promoted_example_id is not None and before.status is not None
+        stood_for_a_miss = before.promoted_graded_hash not in {None, MISTAKEN} and before.status is not None
         if stood_for_a_miss and before.rating != "pass" and before.promoted_graded_hash != after.promoted_graded_hash:
             assert after.override_reason is not None, "a miss got another expectation without a reason"
         if after.override_reason is not None:
@@ -184,12 +186,17 @@ class Loop(RuleBasedStateMachine):
         if isinstance(found, proof.Granted):
             self._write(found.feedback)
 
-    @rule(graded_hash=HASHES, override=REASON)
+    @rule(graded_hash=HASHES | st.just(MISTAKEN), override=REASON)
     def promote(self, graded_hash: str, override: str | None) -> None:
         example: Any = _Example("evx_1", "one", graded_hash)
         try:
             after = promotion.linked(
-                self.feedback, self.feedback, example, expected_anything=self.example is not None, override=override
+                self.feedback,
+                self.feedback,
+                example,
+                expects_the_miss=graded_hash == MISTAKEN and self.feedback.rating in proof.MISSES,
+                expected_anything=self.example is not None,
+                override=override,
             )
         except reviews.ExampleUnresolvedError:
             return

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
@@ -72,7 +72,7 @@ class OpenIdProvider:
     ) -> None:
         """Ask nothing yet."""
         self.registration = registration
-        self._outgoing = (outgoing or Outgoing()).allowing(registration.allow)
+        self._outgoing = replace((outgoing or Outgoing()).allowing(registration.allow), max_redirects=0)
         self._seconds = seconds
         self._lock = asyncio.Lock()
         self._description: _Description | None = None
@@ -199,7 +199,6 @@ class OpenIdProvider:
                 content=content,
                 timeout=self._seconds,
                 max_bytes=MAX_ANSWER_BYTES,
-                max_redirects=0,
             )
         except OutgoingError as error:
             raise self._unavailable(error.message) from error
