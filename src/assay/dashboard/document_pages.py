@@ -40,7 +40,7 @@ _READ = {
     "text/html": ".html",
 }
 """What the parser makes readable, by its type and how its name ends."""
-_PRIVATE = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
+_PRIVATE = {"Cache-Control": "private, max-age=3600", "Vary": "Cookie", "X-Content-Type-Options": "nosniff"}
 
 
 @dataclass(frozen=True, slots=True)
