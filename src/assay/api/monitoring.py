@@ -375,7 +375,7 @@ def _judge(found: monitoring.Judge) -> dict[str, Any]:
     counts = found.counts
     return {
         "evaluator": counts.name,
-        "reviewedRuns": counts.both_pass + counts.only_judge + counts.only_people + counts.both_fail,
+        "reviewedRuns": counts.reviewed,
         "scoredRuns": counts.all_scored,
         "observedPassRate": counts.all_passed / counts.all_scored,
         "tpr": {"value": found.tpr, **_bounds(found.tpr_interval)},
@@ -393,9 +393,7 @@ def _live_judge(found: monitoring.LiveJudge) -> dict[str, Any]:
         "evaluatorVersion": found.version,
         "judgedRuns": found.judged,
         "unsaid": found.unsaid,
-        "reviewedRuns": 0
-        if counts is None
-        else counts.both_pass + counts.only_judge + counts.only_people + counts.both_fail,
+        "reviewedRuns": 0 if counts is None else counts.reviewed,
         "estimate": found.powered,
         "interval": _interval(found.powered_interval),
         "method": "ppi++",

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from assay import clock, db, experiments, runs
 from assay.monitoring import store
+from assay.monitoring.drifting import FEATURES
 from assay.monitoring.model import InputDay, Likeness, UnseenClass, UnseenFeature
 from assay.statistics import rate_at_least, wilson
 
@@ -21,7 +22,6 @@ DAYS = 7
 FEWEST_RUNS = 30
 LEAST = 0.05
 CONFIDENCE = 0.99
-_FEATURES = ("type", "size", "pages", "language", "source")
 _MOST_CLASSES = 10
 
 
@@ -47,7 +47,7 @@ def likeness(days: Sequence[InputDay], examples: Sequence[runs.Features]) -> Lik
     known = _classes(examples)
     features: list[UnseenFeature] = []
     classes: list[UnseenClass] = []
-    for feature in _FEATURES:
+    for feature in FEATURES:
         counts = _counts(days, feature)
         asked = sum(counts.values())
         if not asked or feature not in known:
@@ -64,7 +64,7 @@ def likeness(days: Sequence[InputDay], examples: Sequence[runs.Features]) -> Lik
 
 def _classes(examples: Sequence[runs.Features]) -> Mapping[str, Set[str]]:
     """Return the classes that examples have, by feature; one whose source may be any stands for all of them."""
-    known: dict[str, set[str]] = {feature: set() for feature in _FEATURES}
+    known: dict[str, set[str]] = {feature: set() for feature in FEATURES}
     for example in set(examples):
         for feature, value in asdict(example).items():
             known[feature].add(value or "")

@@ -1,6 +1,6 @@
 """How far an llm-judge may be trusted: what people said of the runs that it judged, and what follows for its figures.
 
-Only runs of examples are judged by evaluators, so this is about them. A right result is one that people passed.
+A right result is one that people passed.
 """
 
 import math
@@ -18,8 +18,8 @@ _RESAMPLES = 1_000
 
 def judge(counts: JudgeCounts) -> Judge:
     """Measure a judge against people."""
-    right, wrong = counts.both_pass + counts.only_people, counts.only_judge + counts.both_fail
-    corrected, interval = _corrected(counts, right, wrong)
+    right, wrong = counts.right, counts.wrong
+    corrected, interval = _corrected(counts)
     return Judge(
         counts,
         tpr=counts.both_pass / right if right else None,
@@ -37,7 +37,8 @@ def rogan_gladen(observed: float, tpr: float, tnr: float) -> float | None:
     return None if skill <= 0 else min(1.0, max(0.0, (observed + tnr - 1) / skill))
 
 
-def _corrected(counts: JudgeCounts, right: int, wrong: int) -> tuple[float | None, Interval | None]:
+def _corrected(counts: JudgeCounts) -> tuple[float | None, Interval | None]:
+    right, wrong = counts.right, counts.wrong
     if min(right, wrong) < FEWEST or counts.both_pass / right + counts.both_fail / wrong - 1 < _LEAST_SKILL:
         return None, None
     observed = counts.all_passed / counts.all_scored

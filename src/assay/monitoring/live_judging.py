@@ -104,12 +104,11 @@ def live_judges(found: Mapping[tuple[str, str], Sequence[JudgedRuns]], unsaid: M
 def live_judge(name: str, version: str, groups: Sequence[JudgedRuns], unsaid: int = 0) -> LiveJudge:
     """Hold a judge against the random sample, and estimate the share of right results among all that it ruled."""
     counts = _counts(name, groups)
-    right, wrong = counts.both_pass + counts.only_people, counts.only_judge + counts.both_fail
     unknown = None
-    if right + wrong == 0:
+    if not counts.reviewed:
         unknown = "no_reviews"
-    elif min(right, wrong) < FEWEST:
-        unknown = "too_few_right" if right < wrong else "too_few_wrong"
+    elif min(counts.right, counts.wrong) < FEWEST:
+        unknown = "too_few_right" if counts.right < counts.wrong else "too_few_wrong"
     powered, trust = _estimated(groups, trusting=unknown is None)
     alone, _ = _estimated(groups, trusting=False)
     return LiveJudge(
@@ -129,9 +128,8 @@ def live_judge(name: str, version: str, groups: Sequence[JudgedRuns], unsaid: in
 
 def _measured(counts: JudgeCounts, groups: Sequence[JudgedRuns]) -> Judge:
     measured = judge(counts)
-    if (
-        len({group.stratum for group in groups}) > 1
-    ):  # what is seen of the judge is no mixture of the strata as they are
+    # Of several strata, what is seen of the judge is no mixture of them as they are.
+    if len({group.stratum for group in groups}) > 1:
         return dataclasses.replace(measured, corrected=None, corrected_interval=None)
     return measured
 

@@ -156,6 +156,21 @@ class JudgeCounts:
     all_passed: int
     all_scored: int
 
+    @property
+    def right(self) -> int:
+        """Runs that people passed."""
+        return self.both_pass + self.only_people
+
+    @property
+    def wrong(self) -> int:
+        """Runs that people did not pass."""
+        return self.only_judge + self.both_fail
+
+    @property
+    def reviewed(self) -> int:
+        """Runs that both ruled."""
+        return self.right + self.wrong
+
 
 @dataclass(frozen=True, slots=True)
 class Judge:
