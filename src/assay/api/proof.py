@@ -47,13 +47,8 @@ async def put_proof(request: Request, automation_id: str, caller: Authorized, se
     body = checked(RepeatsBody, await read_json(request, server.settings.max_json_bytes, empty={}))
     async with server.database.transaction() as tx:
         automation = await automations.get(tx, caller.organization_id, automation_id)
-        before = await reviews.required_repeats(tx, caller.organization_id, automation.id)
         found = await reviews.require_repeats(
-            tx,
-            caller,
-            automation.id,
-            repeats=body.repeats or before.repeats,
-            with_model=body.repeats_with_model or before.with_model,
+            tx, caller, automation.id, repeats=body.repeats, with_model=body.repeats_with_model
         )
     return JsonResponse(_body(automation.id, found))
 

@@ -31,20 +31,28 @@ async def required_repeats(tx: db.Transaction, organization_id: str, automation_
 
 
 async def require_repeats(
-    tx: db.Transaction, caller: access.Caller, automation: str, *, repeats: int, with_model: int
+    tx: db.Transaction,
+    caller: access.Caller,
+    automation: str,
+    *,
+    repeats: int | None = None,
+    with_model: int | None = None,
 ) -> RequiredRepeats:
     """Ask so many passes of a proof from now on; what was proven stays so. A second call changes nothing.
+
+    A number that is not given stays as it is.
 
     Raises:
         AutomationNotFoundError: the organization has no such automation.
         InvalidValueError: a number is not from 1 to 100.
     """
     for field, number in (("repeats", repeats), ("repeatsWithModel", with_model)):
-        if not 1 <= number <= MOST_REPEATS:
+        if number is not None and not 1 <= number <= MOST_REPEATS:
             message = f"A proof takes from 1 to {MOST_REPEATS} repeats."
             raise InvalidValueError(message, field=field)
     target = await automations.hold(tx, caller.organization_id, automation)
     before = await required_repeats(tx, caller.organization_id, target.id)
+    repeats, with_model = repeats or before.repeats, with_model or before.with_model
     if (before.repeats, before.with_model) == (repeats, with_model):
         return before
     await resolution_store.save_required_repeats(
