@@ -177,18 +177,26 @@ class TestJsonSchema:
         assert (await graded("json-schema", {}, output, schema=schema)).score == float(holds)
 
     async def test_nothing_needs_to_be_expected_and_what_is_wrong_is_told(self) -> None:
-        text = json.dumps({"properties": {"a": {"items": {"type": "string"}}}})
+        rules = {"a": {"items": {"type": "string"}}, "sure": {"const": True}, "kind": {"enum": ["x", "y"]}}
+        text = json.dumps({"properties": rules})
         found = evaluators.parse(f"evaluators: [{{name: e, type: json-schema, config: {{schema: {text}}}}}]")
-        about = Subject(input={}, output={"a": ["x", 2]}, status="completed")
+        about = Subject(input={}, output={"a": ["x", 2], "sure": False, "kind": "z"}, status="completed")
         (result,) = await evaluators.grade_all(found, about, FakeGradingContext())
         assert result.score == 0
         assert result.details["mismatches"] == [
             {
                 "path": "a[1]",
                 "expected": "properties/a/items/type",
-                "actual": None,
+                "actual": 2,
                 "reason": '2 is not of type "string"',
-            }
+            },
+            {"path": "sure", "expected": True, "actual": False, "reason": "true was expected"},
+            {
+                "path": "kind",
+                "expected": {"enum": ["x", "y"]},
+                "actual": "z",
+                "reason": '"z" is not one of "x" or "y"',
+            },
         ]
 
     @pytest.mark.parametrize(

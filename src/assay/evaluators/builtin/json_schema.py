@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar, cast
 
 import jsonschema_rs
 from pydantic import Field, JsonValue
@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from assay import jsonschemas, jsontext, schema_work
 from assay.evaluators.base import Evaluator, Grade, GradingContext, Subject
-from assay.evaluators.mismatch import MAX_MISMATCHES
+from assay.evaluators.mismatch import first_mismatches, mismatch
 
 MAX_SCHEMA_CHARACTERS = 200_000
 
@@ -58,11 +58,7 @@ evaluators:
 
     @override
     async def grade(self, subject: Subject, context: GradingContext) -> Grade:
-        mismatches: list[JsonValue] = []
-        for error in self._validator.iter_errors(subject.output):
-            mismatches.append(_mismatch(error))
-            if len(mismatches) == MAX_MISMATCHES:
-                break
+        mismatches = first_mismatches(_mismatch(error) for error in self._validator.iter_errors(subject.output))
         return Grade(0.0 if mismatches else 1.0, details={"mismatches": mismatches})
 
     @cached_property
@@ -70,7 +66,17 @@ evaluators:
         return jsonschemas.validator(self.form)
 
 
-def _mismatch(error: jsonschema_rs.ValidationError) -> dict[str, Any]:
+def _mismatch(error: jsonschema_rs.ValidationError) -> JsonValue:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.instance_path)
-    rule = "/".join(map(str, error.schema_path))
-    return {"path": path.lstrip(".") or "$", "expected": rule[:500], "actual": None, "reason": error.message[:500]}
+    return mismatch(path.lstrip(".") or "$", _expected(error), cast("JsonValue", error.instance), error.message[:500])
+
+
+def _expected(error: jsonschema_rs.ValidationError) -> JsonValue:
+    """Return the value that was wanted where the schema names it, else the place of its rule that was broken."""
+    match error.kind:
+        case jsonschema_rs.ValidationErrorKind.Constant(expected_value=value):
+            return cast("JsonValue", value)
+        case jsonschema_rs.ValidationErrorKind.Enum(options=options):
+            return {"enum": cast("JsonValue", options)}
+        case _:
+            return "/".join(map(str, error.schema_path))
