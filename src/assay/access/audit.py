@@ -36,11 +36,23 @@ async def record_by(
     tx: db.Transaction, caller: Caller, action: str, target: str, detail: Mapping[str, JsonValue]
 ) -> None:
     """Append what a caller did; the rest is as for `record`."""
+    await record_in(tx, caller.organization_id, caller, action, target, detail)
+
+
+async def record_in(
+    tx: db.Transaction,
+    organization_id: str,
+    by: Caller | None,
+    action: str,
+    target: str,
+    detail: Mapping[str, JsonValue],
+) -> None:
+    """Append what a caller did to an organization, None: the operator; the rest is as for `record`."""
     await record(
         tx,
-        organization_id=caller.organization_id,
-        user_id=caller.user_id,
-        key_id=caller.key_id,
+        organization_id=organization_id,
+        user_id=by.user_id if by else None,
+        key_id=by.key_id if by else None,
         action=action,
         target=target,
         detail=detail,

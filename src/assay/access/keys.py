@@ -8,7 +8,7 @@ from datetime import datetime
 
 from assay import clock, db, ids
 from assay.access import store
-from assay.access.audit import record
+from assay.access.audit import record, record_in
 from assay.access.errors import UnauthenticatedError
 from assay.access.model import ApiKey, Caller, NewKey
 from assay.access.names import check_name
@@ -95,15 +95,7 @@ async def revoke_key(tx: db.Transaction, organization_id: str, key_id: str, *, b
     revoked = await store.revoke_key(tx, organization_id, key_id, clock.now())
     if revoked is None:
         return await _existing(tx, organization_id, key_id)
-    await record(
-        tx,
-        organization_id=organization_id,
-        user_id=by.user_id if by else None,
-        key_id=by.key_id if by else None,
-        action="key.revoked",
-        target=key_id,
-        detail={"name": revoked.name},
-    )
+    await record_in(tx, organization_id, by, "key.revoked", key_id, {"name": revoked.name})
     return revoked
 
 

@@ -6,7 +6,7 @@ from pydantic import JsonValue
 
 from assay import clock, db
 from assay.access import store
-from assay.access.audit import record
+from assay.access.audit import record_in
 from assay.access.errors import OwnersOnlyError
 from assay.access.model import Caller, Member, Role, User
 from assay.access.organizations import create_user
@@ -64,7 +64,7 @@ async def sign_out_member(tx: db.Transaction, organization_id: str, user_id: str
     await _check_owners(tx, organization_id, by, member.user.role)
     ended = await store.revoke_sessions(tx, organization_id, user_id, clock.now())
     if ended:
-        await _record(tx, organization_id, by, "session.revoked", user_id, {"sessions": ended})
+        await record_in(tx, organization_id, by, "session.revoked", user_id, {"sessions": ended})
     return ended
 
 
@@ -81,7 +81,7 @@ async def unlink_member(tx: db.Transaction, organization_id: str, user_id: str, 
     await _check_owners(tx, organization_id, by, member.user.role)
     forgotten = await store.delete_identities(tx, organization_id, user_id)
     if forgotten:
-        await _record(tx, organization_id, by, "user.unlinked", user_id, {"identities": forgotten})
+        await record_in(tx, organization_id, by, "user.unlinked", user_id, {"identities": forgotten})
     return forgotten
 
 
@@ -118,7 +118,7 @@ async def change_member(
     if disabled:
         await store.revoke_sessions(tx, organization_id, user_id, clock.now())
     detail: dict[str, JsonValue] = {"role": changed.role, "disabled": disabled_at is not None}
-    await _record(tx, organization_id, by, "user.changed", user_id, detail)
+    await record_in(tx, organization_id, by, "user.changed", user_id, detail)
     return changed
 
 
@@ -136,22 +136,3 @@ async def _member(tx: db.Transaction, organization_id: str, user_id: str) -> Mem
             return member
     message = "There is no such user."
     raise NotFoundError(message)
-
-
-async def _record(
-    tx: db.Transaction,
-    organization_id: str,
-    by: Caller | None,
-    action: str,
-    target: str,
-    detail: Mapping[str, JsonValue],
-) -> None:
-    await record(
-        tx,
-        organization_id=organization_id,
-        user_id=by.user_id if by else None,
-        key_id=by.key_id if by else None,
-        action=action,
-        target=target,
-        detail=detail,
-    )

@@ -2,7 +2,7 @@
 
 from assay import clock, db
 from assay.access import store
-from assay.access.audit import record
+from assay.access.audit import record_in
 from assay.access.model import Caller, Organization, Role, User
 from assay.access.names import check_email, check_name, check_slug
 from assay.errors import ConflictError
@@ -48,15 +48,7 @@ async def create_user(
     if not await store.insert_user(tx, user):
         message = f"There is a user {email} already."
         raise ConflictError(message, field="email")
-    await record(
-        tx,
-        organization_id=organization_id,
-        user_id=by.user_id if by else None,
-        key_id=by.key_id if by else None,
-        action="user.created",
-        target=user.id,
-        detail={"email": email, "role": role},
-    )
+    await record_in(tx, organization_id, by, "user.created", user.id, {"email": email, "role": role})
     return user
 
 
@@ -100,13 +92,5 @@ async def _new_organization(tx: db.Transaction, slug: str, name: str, by: Caller
     organization = Organization(new_id("org"), slug, name, clock.now())
     if not await store.insert_organization(tx, organization):
         return None
-    await record(
-        tx,
-        organization_id=organization.id,
-        user_id=by.user_id if by else None,
-        key_id=by.key_id if by else None,
-        action="organization.created",
-        target=organization.id,
-        detail={"slug": slug, "name": name},
-    )
+    await record_in(tx, organization.id, by, "organization.created", organization.id, {"slug": slug, "name": name})
     return organization

@@ -12,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from assay import clock, db, ids
 from assay.access import store
-from assay.access.audit import record, record_by
+from assay.access.audit import record, record_by, record_in
 from assay.access.errors import SignInRefusedError, TooManyAttemptsError, UnauthenticatedError
 from assay.access.model import Caller, NewSession, Organization, Role, Session, User
 from assay.access.scopes import OF_MEMBERS, Scope
@@ -71,14 +71,13 @@ async def make_link(tx: db.Transaction, user: User, purpose: LinkPurpose, *, by:
     token = secrets.token_urlsafe(32)
     expires_at = clock.now() + timedelta(hours=LINK_HOURS[purpose])
     await store.insert_link(tx, user, _hash(token), purpose, by.user_id if by else None, expires_at)
-    await record(
+    await record_in(
         tx,
-        organization_id=user.organization_id,
-        user_id=by.user_id if by else None,
-        key_id=by.key_id if by else None,
-        action="sign_in_link.created",
-        target=user.id,
-        detail={"purpose": purpose, "expiresAt": clock.iso(expires_at)},
+        user.organization_id,
+        by,
+        "sign_in_link.created",
+        user.id,
+        {"purpose": purpose, "expiresAt": clock.iso(expires_at)},
     )
     return token
 
@@ -135,9 +134,7 @@ async def set_password(tx: db.Transaction, caller: Caller, password: str) -> Non
     await store.set_password(
         tx, caller.organization_id, caller.user_id, await asyncio.to_thread(_hasher.hash, password)
     )
-    for session in await list_sessions(tx, caller.organization_id, caller.user_id):
-        if session.id != caller.key_id:
-            await store.revoke_sessions(tx, caller.organization_id, caller.user_id, clock.now(), session_id=session.id)
+    await store.revoke_sessions(tx, caller.organization_id, caller.user_id, clock.now(), but=caller.key_id)
     await record_by(tx, caller, "user.password_changed", caller.user_id, {})
 
 

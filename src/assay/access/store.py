@@ -296,12 +296,19 @@ async def list_sessions(tx: db.Transaction, organization_id: str, user_id: str, 
 
 
 async def revoke_sessions(
-    tx: db.Transaction, organization_id: str, user_id: str, moment: datetime, *, session_id: str | None = None
+    tx: db.Transaction,
+    organization_id: str,
+    user_id: str,
+    moment: datetime,
+    *,
+    session_id: str | None = None,
+    but: str | None = None,
 ) -> int:
-    """End one session of a user, or all of them; return how many held until now."""
+    """End one session of a user, or all `but` one; return how many held until now."""
     sql = """UPDATE user_sessions SET revoked_at = $3
-             WHERE organization_id = $1 AND user_id = $2 AND revoked_at IS NULL AND ($4::text IS NULL OR id = $4)"""
-    return await tx.execute(sql, organization_id, user_id, moment, session_id)
+             WHERE organization_id = $1 AND user_id = $2 AND revoked_at IS NULL AND ($4::text IS NULL OR id = $4)
+                 AND id IS DISTINCT FROM $5"""
+    return await tx.execute(sql, organization_id, user_id, moment, session_id, but)
 
 
 async def insert_link(
@@ -399,9 +406,7 @@ async def insert_attempt(
 ) -> None:
     """Remember a browser that is sent to a provider; those whose time is over go."""
     await tx.execute("DELETE FROM open_id_attempts WHERE expires_at <= $1", moment)
-    sql = (
-        """INSERT INTO open_id_attempts (organization_id, token_hash, next_path, expires_at) VALUES ($1, $2, $3, $4)"""
-    )
+    sql = "INSERT INTO open_id_attempts (organization_id, token_hash, next_path, expires_at) VALUES ($1, $2, $3, $4)"
     await tx.execute(sql, organization_id, token_hash, next_path, expires_at)
 
 
