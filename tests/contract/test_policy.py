@@ -130,6 +130,16 @@ def test_lists_hold_only_what_is_the_callers(served: Served, world: Mapping[str,
         assert not [value for name, value in world.items() if name.endswith("_id") and value in listed]
 
 
+@pytest.mark.parametrize("asked", ["/storage", "/metrics"])
+def test_what_concerns_the_whole_server_is_told_to_the_organization_it_began_with(
+    served: Served, http: httpx.Client, asked: str
+):
+    url = served.base_url + _prefixed(asked)
+    assert http.get(url).status_code == 200
+    with served.http(organization="others") as stranger:
+        envelope(stranger.get(url), 403, "operators_only")
+
+
 def test_a_start_cannot_use_what_others_have(served: Served, world: Mapping[str, str], http: httpx.Client):
     with served.http(organization="others") as stranger:
         for target in (world["automation_id"], "workflows.echo"):

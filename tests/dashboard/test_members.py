@@ -83,6 +83,18 @@ def test_the_api_refuses_an_admin_what_only_owners_do(served: Served, http: http
     assert [(one.status_code, one.json()["issues"][0]["code"]) for one in answers] == [(403, "owners_only")] * 6
 
 
+def test_a_leaked_key_of_an_owner_is_stopped_by_an_admin(served: Served, http: httpx.Client, admin: httpx.Client):
+    leaked = [http.post("/keys", json={"name": "leaked"}).json() for _ in range(2)]
+    with served.http() as by_api:
+        by_api.headers["Authorization"] = f"Bearer {_admin_key(served)}"
+        assert by_api.delete(f"/keys/{leaked[0]['id']}").status_code == 200
+    page = admin.post(f"/settings/keys/{leaked[1]['id']}/revoke", data={"csrf": _csrf(admin)})
+    assert (page.status_code, "is revoked" in page.text) == (200, True)
+    for one in leaked:
+        answer = http.get("/auth/check", headers={"Authorization": f"Bearer {one['key']}"})
+        assert answer.status_code == 401
+
+
 async def test_an_admin_is_offered_nothing_that_would_be_refused(page_as: PageAs):
     page = await page_as("admin")
     await page.goto("/settings/members")

@@ -158,6 +158,16 @@ async def test_a_session_that_was_ended_elsewhere_is_over_at_the_next_click(page
     await expect(here).to_have_url(re.compile(r"/sign-in\?next=%2Fruns"))
 
 
+def test_a_new_password_ends_all_other_sessions(served: Served, member: httpx.Client):
+    with httpx.Client(base_url=served.base_url, timeout=60, trust_env=False, verify=False) as other:
+        other.post(sign_in_link(served, "member"))
+        assert other.get("/account").status_code == 200
+        body = {"password": PASSWORD, "csrf": _csrf(member)}
+        assert member.post("/account/password", data=body).status_code == 200
+        assert other.get("/account").headers["location"].startswith("/sign-in")
+    assert member.get("/account").status_code == 200
+
+
 async def test_signing_out_ends_the_session_and_not_only_the_cookie(page_as: PageAs, stranger: httpx.Client):
     page = await page_as("owner")
     cookie = _session(list(await page.context.cookies()))

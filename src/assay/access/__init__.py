@@ -6,6 +6,7 @@ from assay.access.errors import (
     InsufficientScopeError,
     OpenIdRefusedError,
     OpenIdUnavailableError,
+    OperatorsOnlyError,
     OwnersOnlyError,
     RateLimitedError,
     SignInRefusedError,
@@ -32,7 +33,13 @@ from assay.access.model import (
 )
 from assay.access.open_id import OPEN_ID_MINUTES, begin_open_id, finish_open_id, sign_in_by_open_id
 from assay.access.open_id_provider import OpenIdProvider
-from assay.access.organizations import create_organization, create_user, ensure_default_organization, ensure_user
+from assay.access.organizations import (
+    check_operates,
+    create_organization,
+    create_user,
+    ensure_default_organization,
+    ensure_user,
+)
 from assay.access.outgoing_hosts import allow_list, change_allowed_hosts, list_allowed_hosts
 from assay.access.policy import POLICY, Needed, require, scope_for, scopes_of
 from assay.access.rate_limit import RateLimiter
@@ -70,6 +77,7 @@ __all__ = [
     "OpenIdRefusedError",
     "OpenIdRegistration",
     "OpenIdUnavailableError",
+    "OperatorsOnlyError",
     "Organization",
     "OwnersOnlyError",
     "RateLimitedError",
@@ -88,6 +96,7 @@ __all__ = [
     "begin_open_id",
     "change_allowed_hosts",
     "change_member",
+    "check_operates",
     "create_key",
     "create_organization",
     "create_user",

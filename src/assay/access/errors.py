@@ -54,6 +54,13 @@ class OwnersOnlyError(ForbiddenError):
     hint = "Ask an owner of the organization."
 
 
+class OperatorsOnlyError(ForbiddenError):
+    """What concerns the whole server is told to the organization that it began with, and to no other."""
+
+    code = "operators_only"
+    hint = "Ask whoever runs the server."
+
+
 class OpenIdRefusedError(SignInRefusedError):
     """The sign-in provider has vouched for nobody who may sign in here."""
 

@@ -89,6 +89,8 @@ async def list_keys(tx: db.Transaction, organization_id: str) -> list[ApiKey]:
 async def revoke_key(tx: db.Transaction, organization_id: str, key_id: str, *, by: Caller | None = None) -> ApiKey:
     """Withdraw a key for ever, and record who did (None: the operator). A second call does nothing.
 
+    Admins withdraw the keys of owners, too: one that leaked has to be stopped by whoever hears of it first.
+
     Raises:
         NotFoundError: the organization has no such key.
     """

@@ -3,6 +3,7 @@
 from assay import clock, db
 from assay.access import store
 from assay.access.audit import record_in
+from assay.access.errors import OperatorsOnlyError
 from assay.access.model import Caller, Organization, Role, User
 from assay.access.names import check_email, check_name, check_slug
 from assay.errors import ConflictError
@@ -75,6 +76,16 @@ async def ensure_default_organization(tx: db.Transaction) -> tuple[Organization,
         organization = await _new_organization(tx, slug, name, None) or await store.get_organization(tx, slug)
     assert organization is not None
     return organization, await store.first_owner(tx, organization.id) or await _first_owner(tx, organization.id)
+
+
+def check_operates(caller: Caller) -> None:
+    """Let nobody through but the organization `default`, which whoever runs the server is in.
+
+    Raises:
+        OperatorsOnlyError: the caller is of another one.
+    """
+    if caller.organization_slug != _DEFAULT[0]:
+        raise OperatorsOnlyError
 
 
 async def _first_owner(tx: db.Transaction, organization_id: str) -> User:

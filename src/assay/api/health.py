@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.responses import Response
 
-from assay import clock, monitoring, runs
+from assay import access, clock, monitoring, runs
 from assay.api.callers import Authorized, Here
 from assay.api.errors import JsonResponse
 
@@ -36,8 +36,12 @@ async def healthz(server: Here) -> Response:
 
 
 @router.get("/metrics")
-async def metrics(_request: Request, _caller: Authorized, server: Here) -> Response:
-    """Report in Prometheus' text format."""
+async def metrics(caller: Authorized, server: Here) -> Response:
+    """Report in Prometheus' text format.
+
+    Figures are of the whole server, so only the organization that it began with is told them.
+    """
+    access.check_operates(caller)
     async with server.database.single_statement() as tx:
         counts = await runs.count_in_flight(tx)
         waiting = await monitoring.waiting(tx)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from assay import db
+from assay import access, db
 from assay.api.callers import Authorized, Here
 from assay.api.errors import JsonResponse
 
@@ -11,11 +11,13 @@ router = APIRouter(tags=["access"])
 
 
 @router.get("/storage")
-async def get_storage(_caller: Authorized, server: Here) -> Response:
+async def get_storage(caller: Authorized, server: Here) -> Response:
     """Tell how large the database is, by table, and how much room the disk of the files has left; sizes in bytes.
 
-    Rows are the database's own estimates. Figures are of the whole server, whatever organizations it has.
+    Rows are the database's own estimates. Figures are of the whole server, so only the organization that it began with
+    is told them.
     """
+    access.check_operates(caller)
     found = await db.figures(server.database)
     room = server.blobs.room()
     return JsonResponse(

@@ -67,7 +67,8 @@ async def refuse(request: Request, visitor: SignedIn, server: Here) -> Response:
 
 @router.get("/settings/storage")
 async def storage_page(request: Request, visitor: SignedIn, server: Here) -> Response:
-    """Show sizes."""
+    """Show sizes; they are of the whole server."""
+    access.check_operates(visitor.caller)
     shown = StoragePage(
         title="Storage",
         tab="storage",
