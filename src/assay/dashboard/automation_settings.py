@@ -1,4 +1,4 @@
-"""The settings of an automation: triggers, limits, sampling, gate, alerts, archive; each form saves by itself."""
+"""The settings of an automation: triggers, limits, sampling, gate, proof, alerts, archive; each form saves alone."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,20 +25,21 @@ _SAVED = {
     "sampling": "The sampling policy is in force.",
     "gate": "The gate policy is in force.",
     "gate-remove": "There is no gate policy any more.",
+    "proof": "A miss is proven fixed by as many passes as you set.",
     "alerts": "The alert watches from now on.",
     "alerts-remove": "The alert is removed.",
     "archive": "The automation is archived; it starts no runs.",
     "restore": "The automation is in use again.",
 }
 _METRICS: Sequence[tuple[str, str]] = (
-    ("miss_rate", "Miss rate, shown to be above (0 to 1)"),
+    ("miss_rate", "Miss rate, lower bound (0 to 1)"),
     ("failure_rate", "Share of failed runs (0 to 1)"),
     ("error_count", "Failed runs"),
     ("latency_p95", "Latency, 95th percentile (ms)"),
     ("open_debt_age", "Age of the oldest open review (hours)"),
     ("queue_age", "Age of the oldest item in the queue (hours)"),
     ("drift", "Inputs have drifted"),
-    ("unlike_dataset", "Share of runs of a kind that no example is, at least (0 to 1)"),
+    ("unlike_dataset", "Share of runs of a kind that no example is, lower bound (0 to 1)"),
 )
 
 
@@ -122,10 +123,11 @@ async def _page(
         place = organization_id, automation.id
         sampling = await reviews.sampling_of(tx, *place)
         gate = await experiments.policy_of(tx, *place)
+        proof = await reviews.required_repeats(tx, *place)
         advice = await reviews.advise(tx, *place, drift=await monitoring.watch_inputs(tx, *place))
         rates, _ = await reviews.rate_changes(tx, *place, limit=5)
         alerts = await monitoring.list_alerts(tx, *place)
-    values = _values(automation, sampling.policy, gate)
+    values = _values(automation, sampling.policy, gate, proof)
     problems = {} if error is None else {_INPUTS.get(one.field, one.field): one.message for one in error.issues}
     shown = values if given is None else {**values, **_unchecked(part), **given}
     return SettingsPage(
@@ -192,6 +194,16 @@ async def _remove_gate(tx: db.Transaction, caller: access.Caller, slug: str, _gi
     await experiments.remove_policy(tx, caller, slug)
 
 
+async def _save_proof(tx: db.Transaction, caller: access.Caller, slug: str, given: Mapping[str, str]) -> None:
+    await reviews.require_repeats(
+        tx,
+        caller,
+        slug,
+        repeats=_whole(given, "repeats") or 0,
+        with_model=_whole(given, "repeats_with_model") or 0,
+    )
+
+
 async def _add_alert(tx: db.Transaction, caller: access.Caller, slug: str, given: Mapping[str, str]) -> None:
     values: dict[str, JsonValue] = {"metric": given.get("metric", "")}
     if given.get("metric") != "drift":
@@ -225,6 +237,7 @@ _SAVERS: Mapping[str, Callable[[db.Transaction, access.Caller, str, Mapping[str,
     "sampling": _save_sampling,
     "gate": _save_gate,
     "gate-remove": _remove_gate,
+    "proof": _save_proof,
     "alerts": _add_alert,
     "alerts-remove": _remove_alert,
     "archive": _archive,
@@ -249,13 +262,17 @@ _INPUTS: Mapping[str, str] = {
     "minPassRate": "min_pass_rate",
     "nonInferiorityMargin": "margin",
     "minExamples": "min_examples",
+    "repeatsWithModel": "repeats_with_model",
     "windowMinutes": "window_minutes",
 }
 """Where an issue of the API's field is shown."""
 
 
 def _values(
-    automation: automations.Automation, sampling: reviews.SamplingPolicy, gate: experiments.StoredPolicy | None
+    automation: automations.Automation,
+    sampling: reviews.SamplingPolicy,
+    gate: experiments.StoredPolicy | None,
+    proof: reviews.RequiredRepeats,
 ) -> dict[str, str]:
     policy = experiments.read_policy({}) if gate is None else gate.policy
     names = policy.must_pass if isinstance(policy.must_pass, tuple) else ()
@@ -281,6 +298,8 @@ def _values(
         "margin": "" if policy.non_inferiority_margin is None else _percent(policy.non_inferiority_margin),
         "min_examples": str(policy.min_examples),
         "allow_flaky": "on" if policy.allow_flaky else "",
+        "repeats": str(proof.repeats),
+        "repeats_with_model": str(proof.with_model),
         "metric": "miss_rate",
         "threshold": "0.05",
         "window_minutes": "",
