@@ -79,7 +79,8 @@ async def test_the_checklist_names_the_next_thing_to_do_and_leads_there(page_as:
 async def test_the_call_on_show_starts_a_run(page_as: PageAs, http: httpx.Client, tmp_path: Path, with_file: bool):
     name = f"called-{'with' if with_file else 'without'}-file"
     document = [{"name": "document", "type": "file"}] if with_file else []
-    push(http, name, [set_step(n="{{ input.who }}")], inputs=[{"name": "who", "type": "string"}, *document])
+    inputs = [{"name": "who", "type": "string"}, {"name": "often", "type": "integer"}, *document]
+    push(http, name, [set_step(n="{{ input.who }}", often="{{ input.often }}")], inputs=inputs)
     page = await page_as("member")
     await page.goto(f"/automations/{name}")
     call = await page.get_by_label("Call by curl").inner_text()
@@ -196,6 +197,9 @@ async def test_each_form_saves_by_itself(page_as: PageAs, http: httpx.Client, na
     await page.get_by_label("Pass rate is above").fill("90")
     await page.get_by_role("button", name="Save the gate policy").click()
     await expect(page.locator("#gate")).to_contain_text("in force")
+    await page.get_by_label("Passes where a step asks a model").fill("5")
+    await page.get_by_role("button", name="Save the proof").click()
+    await expect(page.get_by_text("A miss is proven fixed by as many passes as you set.")).to_be_visible()
     await page.get_by_label("Fires above").fill("0.1")
     await page.get_by_role("button", name="Add the alert").click()
     await expect(page.get_by_role("button", name="Remove the alert Miss rate")).to_be_visible()
@@ -205,6 +209,8 @@ async def test_each_form_saves_by_itself(page_as: PageAs, http: httpx.Client, na
     assert http.get(f"/automations/{name}/sampling").json()["policy"]["rate"] == 0.075
     policy = http.get(f"/automations/{name}/gate").json()["policy"]
     assert (policy["mustPass"], policy["minPassRate"]) == ("promoted", 0.9)
+    proof = http.get(f"/automations/{name}/proof").json()
+    assert (proof["repeats"], proof["repeatsWithModel"]) == (1, 5)
     assert http.get(f"/automations/{name}/alerts").json()["data"][0]["threshold"] == 0.1
 
 
@@ -216,6 +222,7 @@ async def test_each_form_saves_by_itself(page_as: PageAs, http: httpx.Client, na
         ("Rate (%)", "many", "Save the sampling policy", "not a number"),
         ("Rate (%)", "101", "Save the sampling policy", "less than or equal to 1"),
         ("Pass rate is above (%)", "100", "Save the gate policy", "above 0 and below 1"),
+        ("Passes where a step asks a model", "", "Save the proof", "from 1 to 100"),
     ],
 )
 async def test_what_is_wrong_is_said_at_the_input_and_nothing_is_saved(

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastapi import APIRouter, Request
+from pydantic import JsonValue
 from starlette.responses import Response
 
 from assay import automations, db, monitoring
 from assay.dashboard.automation_figures import Figures, figures_of
 from assay.dashboard.automation_frame import AutomationPage, heading_of, title_of
 from assay.dashboard.rendering import render
-from assay.dashboard.visitors import Here, SignedIn
+from assay.dashboard.visitors import Here, SignedIn, site_url
 from assay.errors import AssayError
 
 router = APIRouter()
@@ -104,14 +105,14 @@ def _line(line: monitoring.Line, slug: str, following: monitoring.Line | None) -
 
 def _call(request: Request, slug: str, schema: Mapping[str, Any]) -> str:
     """Return what a shell would type: a form where the workflow takes files, else JSON, with every required input."""
-    base, target = str(request.base_url).rstrip("/"), f"workflows.{slug}"
+    base, target = site_url(request), f"workflows.{slug}"
     declared: Mapping[str, Any] = schema["properties"]
     files = [
         name
         for name, one in declared.items()
         if automations.FILE_MARK in one or automations.FILE_MARK in one.get("items", {})
     ]
-    values = {name: "…" for name in schema.get("required", ()) if name not in files}
+    values = {name: _placeholder(declared[name]) for name in schema.get("required", ()) if name not in files}
     shown = json.dumps(values, ensure_ascii=False)
     if files:
         sent = [f"-F 'files.{name}=@document.pdf'" for name in files]
@@ -120,3 +121,11 @@ def _call(request: Request, slug: str, schema: Mapping[str, Any]) -> str:
         sent = ['-H "Content-Type: application/json"', f'-d \'{{"target": "{target}", "input": {shown}}}\'']
     first = f"curl '{base}/api/v1/runs?wait_for_completion=30'"
     return " \\\n  ".join([first, '-H "Authorization: Bearer $ASSAY_API_KEY"', *sent])
+
+
+def _placeholder(declared: Mapping[str, Any]) -> JsonValue:
+    """Return a value that the input takes, as far as its type says."""
+    if "enum" in declared:
+        return declared["enum"][0]
+    empty: Mapping[str, JsonValue] = {"integer": 1, "number": 1, "boolean": True, "array": [], "object": {}}
+    return empty.get(declared.get("type", "string"), "…")

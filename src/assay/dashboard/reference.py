@@ -13,7 +13,7 @@ from starlette.responses import Response
 from assay import access, api
 from assay.dashboard.rendering import render
 from assay.dashboard.settings_frame import SettingsPage, Told
-from assay.dashboard.visitors import SignedIn
+from assay.dashboard.visitors import SignedIn, site_url
 
 router = APIRouter()
 
@@ -71,10 +71,8 @@ class ReferencePage(SettingsPage):
 @router.get("/reference")
 async def reference_page(request: Request, visitor: SignedIn) -> Response:
     """Show the reference."""
-    base = f"{request.url.scheme}://{request.url.netloc}"
-    page = ReferencePage(
-        title="API reference", tab="reference", told=Told(), groups=groups_of_routes(), base=base + PREFIX
-    )
+    base = site_url(request) + PREFIX
+    page = ReferencePage(title="API reference", tab="reference", told=Told(), groups=groups_of_routes(), base=base)
     return render(request, visitor, page)
 
 
