@@ -65,6 +65,10 @@ async def start_run(request: Request, caller: Authorized, server: Here) -> Respo
     200: it ended, the body is the run. 201: it was queued. 202: it did not end in time. With an
     `Idempotency-Key`, sending the same body again answers with the run's present state.
 
+    Files come as `multipart/form-data`: a part `files.<name>` with a file name for each input that takes one, repeated
+    where it takes several. `target`, `version`, `mode` and `routingKey` are parts of text then, `input`, `overrides`
+    and `metadata` parts of JSON. So `curl -F target=workflows.invoices -F files.document=@invoice.pdf` starts a run.
+
     An input that the version does not declare is no error: `issues` then has a warning for it, `input_ignored`.
     """
     parameters.only(request, {"version", "wait_for_completion"})
