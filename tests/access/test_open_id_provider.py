@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.fakes.scripted_server import Answer
 from tests.fakes.sign_in_provider import (
     CLIENT_ID,
     CLIENT_SECRET,
     Claims,
-    Given,
     SignInProvider,
     query_of,
     rsa_key,
@@ -206,9 +206,9 @@ async def test_keys_that_were_changed_are_asked_for_once_and_not_again_within_a_
 async def test_keys_that_cannot_sign_are_left_out(provider: SignInProvider):
     good = rsa_key("one").as_dict(private=False)
     strange = [{"kty": "oct", "k": "AAAA", "kid": "one"}, {**good, "use": "enc"}, {"kty": "RSA"}, {"kty": "new"}, {}]
-    provider.instead["/jwks"] = Given({"keys": [*strange, good]})
+    provider.instead["/jwks"] = Answer(body={"keys": [*strange, good]})
     assert (await _redeemed(_client(provider))).subject == "ada-1"
-    provider.instead["/jwks"] = Given({"keys": strange})
+    provider.instead["/jwks"] = Answer(body={"keys": strange})
     with pytest.raises(access.IdTokenInvalidError):
         await _redeemed(_client(provider))
 
@@ -217,20 +217,22 @@ async def test_keys_that_cannot_sign_are_left_out(provider: SignInProvider):
 @pytest.mark.parametrize(
     "given",
     [
-        Given(b"<html>not here</html>"),
-        Given(b"\xff\xfe\x00"),
-        Given(b"[" * 100_000),
-        Given({}),
-        Given([]),
-        Given({"keys": {}, "id_token": 5, "issuer": 1}),
-        Given(b" " * 300_000),
-        Given({}, 500),
-        Given({"error": "invalid_client"}, 401),
-        Given({}, 302, {"Location": "http://169.254.169.254/latest/meta-data"}),
-        Given({}, 307, {"Location": "/elsewhere"}),
+        Answer(body=b"<html>not here</html>"),
+        Answer(body=b"\xff\xfe\x00"),
+        Answer(body=b"[" * 100_000),
+        Answer(body={}),
+        Answer(body=[]),
+        Answer(body={"keys": {}, "id_token": 5, "issuer": 1}),
+        Answer(body=b" " * 300_000),
+        Answer(500, {}),
+        Answer(401, {"error": "invalid_client"}),
+        Answer(302, {}, {"Location": "http://169.254.169.254/latest/meta-data"}),
+        Answer(307, {}, {"Location": "/elsewhere"}),
     ],
 )
-async def test_a_provider_that_answers_something_else_cannot_be_used(provider: SignInProvider, path: str, given: Given):
+async def test_a_provider_that_answers_something_else_cannot_be_used(
+    provider: SignInProvider, path: str, given: Answer
+):
     provider.instead[path] = given
     with pytest.raises(access.OpenIdUnavailableError) as caught:
         await _redeemed(_client(provider))
@@ -247,7 +249,7 @@ async def test_a_provider_that_does_not_answer_in_time_cannot_be_used(provider: 
 
 async def test_after_a_failure_it_is_let_alone_for_a_while(provider: SignInProvider):
     client = _client(provider)
-    provider.instead[WELL_KNOWN] = Given({}, 503)
+    provider.instead[WELL_KNOWN] = Answer(503, {})
     for _ in range(5):
         with pytest.raises(access.OpenIdUnavailableError):
             await client.address(access.SignInAttempt("x"))
@@ -304,7 +306,7 @@ async def test_secrets_do_not_show(provider: SignInProvider, caplog: pytest.LogC
     provider.changes = {"aud": "another-client"}
     with pytest.raises(access.IdTokenInvalidError):
         await _redeemed(client)
-    provider.instead["/token"] = Given({"error": CLIENT_SECRET}, 500)
+    provider.instead["/token"] = Answer(500, {"error": CLIENT_SECRET})
     with pytest.raises(access.OpenIdUnavailableError):
         await _redeemed(client)
     assert "aud" in caplog.text

@@ -13,7 +13,8 @@ from tests.acceptance import serving
 from tests.acceptance.serving import Served
 from tests.dashboard.browsing import PageAs, axe, fits
 from tests.dashboard.conftest import sign_in_link
-from tests.fakes.sign_in_provider import CLIENT_ID, CLIENT_SECRET, Given, SignInProvider, query_of, sign_in_provider
+from tests.fakes.scripted_server import Answer
+from tests.fakes.sign_in_provider import CLIENT_ID, CLIENT_SECRET, SignInProvider, query_of, sign_in_provider
 
 from assay import access, bootstrap, db
 from assay.dashboard.open_id import ATTEMPT_COOKIE
@@ -260,7 +261,7 @@ def test_a_token_that_is_not_believed_begins_no_session(
 
 def test_a_provider_that_answers_garbage_is_no_failure_of_ours(visitor: httpx.Client, provider: SignInProvider):
     back = _go(visitor)
-    provider.instead["/token"] = Given(b"\x00" * 300_000)
+    provider.instead["/token"] = Answer(body=b"\x00" * 300_000)
     _refused(visitor.get(back), 503, "cannot be asked")
 
 
@@ -286,7 +287,7 @@ async def test_the_form_leads_to_the_provider_and_everybody_can_use_it(page_as: 
 
 
 def test_password_and_link_go_on_working(served: Served, visitor: httpx.Client, provider: SignInProvider):
-    provider.instead = {path: Given({}, 500) for path in ("/token", "/jwks", "/.well-known/openid-configuration")}
+    provider.instead = {path: Answer(500, {}) for path in ("/token", "/jwks", "/.well-known/openid-configuration")}
     assert visitor.post(sign_in_link(served, "member")).status_code == 303
     visitor.cookies.clear()
     assert visitor.get("/sign-in").status_code == 200

@@ -1,9 +1,10 @@
 """A real HTTP server on a real port, whose answers each test writes down beforehand."""
 
 import json
+import sys
 import threading
 from collections import deque
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,25 +48,45 @@ class Script:
     def will_answer(self, *answers: Answer) -> None:
         self.answers.extend(answers)
 
+    def take(self, received: Received) -> Answer:
+        self.received.append(received)
+        return self.answers.popleft()
+
 
 @contextmanager
 def scripted_server() -> Generator[Script]:
     """Run the server while the block lasts."""
     script = Script()
+    with answering(script.take) as script.base_url:
+        yield script
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of who hung up: they had heard enough."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+@contextmanager
+def answering(answer: Callable[[Received], Answer]) -> Generator[str]:
+    """Run a server that answers what a function says, while the block lasts, which is given its address."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _handle(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            script.received.append(Received(self.command, self.path, dict(self.headers.items()), body))
-            answer = script.answers.popleft()
-            if answer.broken:
+            given = answer(Received(self.command, self.path, dict(self.headers.items()), body))
+            if given.broken:
                 self.close_connection = True
                 return
-            content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
-            headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), **answer.headers}
-            self.send_response(answer.status)
+            content = given.body if isinstance(given.body, bytes) else json.dumps(given.body).encode()
+            headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), **given.headers}
+            self.send_response(given.status)
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
@@ -77,13 +98,11 @@ def scripted_server() -> Generator[Script]:
 
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         setattr(Handler, f"do_{method}", Handler._handle)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    script.base_url = f"http://127.0.0.1:{server.server_port}"
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield script
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
