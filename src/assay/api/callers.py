@@ -16,6 +16,11 @@ def server_of(request: Request) -> Server:
     return cast("Server", request.app.state.server)
 
 
+def site_url(server: Server, request: Request) -> str:
+    """Return where people reach this server: as it was configured, else as this request says."""
+    return server.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+
+
 def route_template(request: Request) -> str:
     """Return the path template of the route that answers, without the prefix it is mounted at."""
     template = cast("str", request.scope["route"].path)

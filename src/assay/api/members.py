@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from assay import access
 from assay.api.bodies import checked, described, read_json
-from assay.api.callers import Authorized, Here
+from assay.api.callers import Authorized, Here, site_url
 from assay.api.errors import JsonResponse
 from assay.clock import iso
 
@@ -61,8 +61,7 @@ async def invite_member(request: Request, caller: Authorized, server: Here) -> R
     body = checked(InvitationBody, await read_json(request, server.settings.max_json_bytes))
     async with server.database.transaction() as tx:
         user, token = await access.invite(tx, caller, body.email, name=body.name, role=body.role)
-    site = server.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
-    return JsonResponse({**_user(user), "url": f"{site}/sign-in/link/{token}"}, 201)
+    return JsonResponse({**_user(user), "url": f"{site_url(server, request)}/sign-in/link/{token}"}, 201)
 
 
 @router.patch("/members/{user_id}", openapi_extra=described(MemberChangeBody))

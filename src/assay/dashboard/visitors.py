@@ -5,7 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from assay import access, reviews
+from assay import access, api, reviews
 from assay.dashboard.page_policy import scope_of_page
 from assay.dashboard.security import check_form, csrf_token
 from assay.errors import NotFoundError
@@ -38,8 +38,8 @@ def server_of(request: Request) -> Server:
 
 
 def site_url(request: Request) -> str:
-    """Return where people reach this server: as it was configured, else as this request says."""
-    return server_of(request).settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+    """Return where people reach this server."""
+    return api.site_url(server_of(request), request)
 
 
 async def signed_in(request: Request) -> Visitor:
