@@ -27,7 +27,7 @@ async def watched(http: httpx.Client, database: db.Database, request: pytest.Fix
     for number in range(20):
         rating = "fail" if number % 5 == 0 else "pass"
         await past.run(ago=number * DAY, rating=rating, rate=0.5, sampled=True, took=timedelta(seconds=number + 1))
-    await past.run(ago=DAY, rating="fail", review="open", queued=True)
+    await past.run(ago=10 * DAY, rating="fail", review="open", queued=True)
     for number in range(3):
         await _fail(past, database, number)
     assert http.post(f"/automations/{name}/alerts", json={"metric": "failure_rate", "threshold": 0.5}).is_success
@@ -73,6 +73,9 @@ async def test_the_estimate_stands_beside_the_naive_figure_and_every_figure_lead
         await failures.get_by_role("link", name=f"3 runs with the {group}").click()
         await expect(page.locator("table.runs tbody tr")).to_have_count(3)
         await page.go_back()
+    debt = page.get_by_role("region", name="Review debt")
+    await debt.locator("dt:text-is('Older than a week') + dd").get_by_role("link", name="1").click()
+    await expect(page.locator("table.runs tbody tr")).to_have_count(1)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
