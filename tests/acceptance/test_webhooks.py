@@ -1,12 +1,8 @@
 """Webhooks over HTTP and the command line, with a server whose runs tell of themselves."""
 
 import json
-import socketserver
-import threading
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 from typing import Any, TypeVar
 
 import httpx
@@ -14,46 +10,17 @@ import pytest
 from standardwebhooks import Webhook
 from tests.acceptance import serving
 from tests.acceptance.envelopes import envelope
+from tests.fakes.webhook_receiver import Receiver, receiving
 from tests.runs.step_types import Gate
-from typing_extensions import override
 
 Found = TypeVar("Found")
 
 
-@dataclass
-class Receiver:
-    """Where it listens, and what it was sent: headers in lower case, and body."""
-
-    host: str = ""
-    sent: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-
-    def events(self, kind: str) -> list[Any]:
-        return [event for _, body in self.sent if (event := json.loads(body))["type"] == kind]
-
-
 @pytest.fixture
 def receiver(http: httpx.Client) -> Generator[Receiver]:
-    received = Receiver()
-
-    class Taking(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # the library's name
-            body = self.rfile.read(int(self.headers["content-length"]))
-            received.sent.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(204)
-            self.end_headers()
-
-        @override
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Taking) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        received.host = f"127.0.0.1:{server.server_address[1]}"
+    with receiving() as received:
         http.patch("/outgoing", json={"allow": [received.host]})
         yield received
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -78,7 +45,7 @@ def eventually(look: Callable[[], Found]) -> Found:
 def test_a_run_tells_of_its_start_and_its_end(http: httpx.Client, receiver: Receiver, webhook: Any):
     pushed = serving.push(http, "told", [serving.set_step(secret="of the output")])
     run = http.post("/runs", json={"target": "workflows.told"}, params={"wait_for_completion": 20}).json()
-    eventually(lambda: len(receiver.sent) == 2)
+    receiver.until(lambda: len(receiver.sent) == 2)
     [created], [changed] = receiver.events("run.created"), receiver.events("run.status_changed")
     for headers, body in receiver.sent:
         assert Webhook(webhook["secret"]).verify(body, headers)
@@ -97,7 +64,7 @@ def test_a_failed_run_tells_its_code_and_not_its_message(http: httpx.Client, rec
     fail = {"name": "no", "type": "control.fail", "message": "hush"}
     serving.push(http, "failing", [fail])
     http.post("/runs", json={"target": "workflows.failing"}, params={"wait_for_completion": 20})
-    [changed] = eventually(lambda: receiver.events("run.status_changed"))
+    [changed] = receiver.until(lambda: receiver.events("run.status_changed"))
     assert changed["data"]["run"]["status"] == "failed"
     assert changed["data"]["run"]["errorCode"]
     assert not any(b"hush" in body for _, body in receiver.sent)
@@ -113,7 +80,7 @@ def test_a_cancelled_run_tells_so_once(
     served.wait_until_reached(made)
     for _ in range(2):
         http.post(f"/runs/{run['id']}/cancel")
-    [changed] = eventually(lambda: receiver.events("run.status_changed"))
+    [changed] = receiver.until(lambda: receiver.events("run.status_changed"))
     assert changed["data"]["currentStatus"] == "cancelled"
 
 
@@ -125,7 +92,7 @@ def test_an_experiment_tells_of_itself_and_not_of_each_run(http: httpx.Client, r
         example = {"name": f"n{number}", "input": {"n": number}, "expected": {"n": number}}
         assert http.post("/automations/workflows.measured/examples", json=example).status_code == 201
     started = http.post("/automations/workflows.measured/experiments").json()
-    [completed] = eventually(lambda: receiver.events("experiment.completed"))
+    [completed] = receiver.until(lambda: receiver.events("experiment.completed"))
     assert completed["data"]["experiment"]["id"] == started["id"]
     assert completed["data"]["experiment"]["runs"]["total"] == 3
     assert receiver.events("run.created") == receiver.events("run.status_changed") == []
@@ -138,7 +105,7 @@ def test_only_the_automation_that_was_asked_for_tells(http: httpx.Client, receiv
     added = http.post("/webhooks", json=body).json()
     assert added["automationId"] == http.get("/automations/workflows.loud").json()["id"]
     runs = [http.post("/runs", json={"target": f"workflows.{name}"}).json() for name in ("silent", "loud")]
-    [created] = eventually(lambda: receiver.events("run.created"))
+    [created] = receiver.until(lambda: receiver.events("run.created"))
     assert created["data"]["run"]["id"] == runs[1]["id"]
     http.delete(f"/webhooks/{added['id']}")
 
@@ -154,14 +121,14 @@ def test_an_endpoint_through_its_whole_life(http: httpx.Client, receiver: Receiv
     assert (changed["events"], changed["description"], changed["url"]) == (["alert.*"], None, added["url"])
     tested = http.post(f"{path}/test")
     assert tested.status_code == 202
-    [headers, body] = eventually(lambda: receiver.sent)[0]
+    [headers, body] = receiver.until(lambda: receiver.sent)[0]
     assert Webhook(secret).verify(body, headers)["type"] == "webhook.test"
     detail = f"{path}/deliveries/{tested.json()['id']}"
     delivered = eventually(lambda: (found := http.get(detail).json())["state"] == "delivered" and found)
     assert [attempt["status"] for attempt in delivered["attempts"]] == [204]
     assert http.get(f"{path}/deliveries", params={"state": "failed"}).json() == {"data": [], "nextCursor": None}
     assert http.post(f"{detail}/redeliver").status_code == 202
-    eventually(lambda: len(receiver.sent) == 2)
+    receiver.until(lambda: len(receiver.sent) == 2)
     assert receiver.sent[1][0]["webhook-id"] == headers["webhook-id"]
     rotated = http.post(f"{path}/rotate", json={"overlapSeconds": 60}).json()
     assert rotated["secret"] != secret

@@ -2,18 +2,15 @@
 
 import json
 import re
-import threading
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from tests.acceptance import serving
-from typing_extensions import override
+from tests.fakes.webhook_receiver import Receiver, receiving
 
 from assay import db, monitoring, outbox
 from assay.settings import Settings
@@ -22,61 +19,37 @@ PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text(encoding="
 SHOWN: Mapping[str, Any] = {
     name: json.loads(example) for name, example in re.findall(r"### `(\S+)`\n.*?```json\n(.*?)```", PAGE, re.DOTALL)
 }
+ALL = (*outbox.EVENTS, "webhook.test")
 WRONG, RIGHT = "{{ input.n | plus: 1 }}", "{{ input.n | times: 2 }}"
 EVALUATORS = "evaluators:\n  - {name: same, type: exact-diff}\n"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Heard:
-    """What came to the endpoint: headers in lower case, and the body as it was sent."""
+    """What came to the endpoint, and the secret that it was signed with."""
 
-    secret: str = ""
-    requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    secret: str
+    receiver: Receiver
 
-    def first(self) -> dict[str, Any]:
-        """The first event of each type."""
-        bodies = [json.loads(body) for _, body in self.requests]
-        return {body["type"]: body for body in reversed(bodies)}
+    def first(self, event: str) -> Any:
+        return self.receiver.events(event)[0]
 
 
 @pytest.fixture(scope="module")
 def heard(database: db.Database, tmp_path_factory: pytest.TempPathFactory) -> Heard:
-    found = Heard()
-
-    class Taking(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # the library's name
-            body = self.rfile.read(int(self.headers["content-length"]))
-            found.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(204)
-            self.end_headers()
-
-        @override
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
     settings = Settings(
         data_dir=tmp_path_factory.mktemp("data"),
         database_url=database.dsn,
         max_wait_seconds=20,
         worker_grace_seconds=0.1,
     )
-    with (
-        serving.serving(settings) as served,
-        served.http() as http,
-        ThreadingHTTPServer(("127.0.0.1", 0), Taking) as at,
-    ):
-        thread = threading.Thread(target=at.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        host = f"127.0.0.1:{at.server_port}"
-        assert http.patch("/outgoing", json={"allow": [host]}).status_code == 200
-        made = http.post("/webhooks", json={"url": f"http://{host}/hook"}).json()
-        found.secret = made["secret"]
+    with serving.serving(settings) as served, served.http() as http, receiving() as receiver:
+        assert http.patch("/outgoing", json={"allow": [receiver.host]}).status_code == 200
+        made = http.post("/webhooks", json={"url": f"http://{receiver.host}/hook"}).json()
         live_through_it_all(served, http)
         http.post(f"/webhooks/{made['id']}/test")
-        wait_for(found, {*outbox.EVENTS, "webhook.test"})
-        at.shutdown()
-        thread.join()
-    return found
+        receiver.until(lambda: all(receiver.events(one) for one in ALL))
+    return Heard(made["secret"], receiver)
 
 
 def live_through_it_all(served: serving.Served, http: httpx.Client) -> None:
@@ -113,20 +86,13 @@ def start(http: httpx.Client, automation: str) -> str:
     return http.post("/runs", json=body, params={"wait_for_completion": 20}).json()["id"]
 
 
-def wait_for(found: Heard, types: set[str]) -> None:
-    deadline = time.monotonic() + 60
-    while not types <= found.first().keys():
-        assert time.monotonic() < deadline, types - found.first().keys()
-        time.sleep(0.05)
-
-
 def test_every_event_is_shown_and_no_other() -> None:
-    assert SHOWN.keys() == {*outbox.EVENTS, "webhook.test"}
+    assert SHOWN.keys() == set(ALL)
 
 
-@pytest.mark.parametrize("event", [*outbox.EVENTS, "webhook.test"])
+@pytest.mark.parametrize("event", ALL)
 def test_an_event_is_shown_as_it_is_sent(heard: Heard, event: str) -> None:
-    assert shape(SHOWN[event]) == shape(heard.first()[event])
+    assert shape(SHOWN[event]) == shape(heard.first(event))
 
 
 def shape(value: Any) -> Any:
@@ -144,7 +110,7 @@ def test_the_check_of_the_page_takes_what_is_signed_and_nothing_else(heard: Hear
     names: dict[str, Any] = {}
     exec(source, names)
     verified = names["verified"]
-    headers, body = heard.requests[0]
+    headers, body = heard.receiver.sent[0]
     assert verified(heard.secret, headers, body) == json.loads(body)
     changed = {**headers, "webhook-id": "whev_other"}
     later = {**headers, "webhook-timestamp": str(int(headers["webhook-timestamp"]) - 3600)}
