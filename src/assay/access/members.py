@@ -1,6 +1,7 @@
 """Who is in an organization and what they may do; owners are made and changed by owners alone."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pydantic import JsonValue
 
@@ -93,7 +94,7 @@ async def change_member(
     role: Role | None = None,
     disabled: bool | None = None,
     by: Caller | None = None,
-) -> User:
+) -> Member:
     """Give a member another role, or take or give back the right to sign in, and record who did (None: the operator).
 
     The sessions of who is disabled end, and their keys are refused until they are enabled again.
@@ -119,7 +120,7 @@ async def change_member(
         await store.revoke_sessions(tx, organization_id, user_id, clock.now())
     detail: dict[str, JsonValue] = {"role": changed.role, "disabled": disabled_at is not None}
     await record_in(tx, organization_id, by, "user.changed", user_id, detail)
-    return changed
+    return replace(member, user=changed, disabled_at=disabled_at)
 
 
 async def _check_owners(tx: db.Transaction, organization_id: str, by: Caller | None, *roles: Role | None) -> None:

@@ -75,9 +75,7 @@ async def change_member(user_id: str, request: Request, caller: Authorized, serv
         changed = await access.change_member(
             tx, caller.organization_id, user_id, role=body.role, disabled=body.disabled, by=caller
         )
-        members = await access.list_members(tx, caller.organization_id)
-    disabled = next(member.disabled_at for member in members if member.user.id == changed.id)
-    return JsonResponse({**_user(changed), "disabled": disabled is not None})
+    return JsonResponse({**_user(changed.user), "disabled": changed.disabled_at is not None})
 
 
 @router.delete("/members/{user_id}/sessions")

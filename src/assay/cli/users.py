@@ -101,7 +101,7 @@ def role(
     async def change(database: Database, _settings: Settings) -> access.User:
         async with database.transaction() as tx:
             user = await _user(tx, email)
-            return await access.change_member(tx, user.organization_id, user.id, role=wanted)
+            return (await access.change_member(tx, user.organization_id, user.id, role=wanted)).user
 
     user = on_database(data_dir, change)
     output.say(f"{user.email} is {user.role} now.")

@@ -83,7 +83,7 @@ async def change_role(request: Request, user_id: str, visitor: SignedIn, server:
     try:
         role = _role(field(form, "role"))
         async with server.database.transaction() as tx:
-            user = await access.change_member(tx, organization_id, user_id, role=role, by=visitor.caller)
+            user = (await access.change_member(tx, organization_id, user_id, role=role, by=visitor.caller)).user
     except AssayError as error:
         return await _show(request, visitor, server, Told(problem=error))
     return await _show(request, visitor, server, Told(f"{user.email} is {user.role} now."))
@@ -128,7 +128,7 @@ async def _switch(request: Request, visitor: Visitor, server: Server, user_id: s
     organization_id = visitor.caller.organization_id
     try:
         async with server.database.transaction() as tx:
-            user = await access.change_member(tx, organization_id, user_id, disabled=disabled, by=visitor.caller)
+            user = (await access.change_member(tx, organization_id, user_id, disabled=disabled, by=visitor.caller)).user
     except AssayError as error:
         return await _show(request, visitor, server, Told(problem=error))
     done = f"{user.email} is disabled." if disabled else f"{user.email} may sign in again."
