@@ -1,32 +1,18 @@
 """The list of private hosts over HTTP, up to a run that reaches one."""
 
-import socketserver
-import threading
 from collections.abc import Generator
-from http.server import BaseHTTPRequestHandler
 
 import httpx
 import pytest
 from tests.acceptance import serving
 from tests.acceptance.envelopes import envelope
-
-
-class Hello(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # the library's name
-        self.send_response(200)
-        self.send_header("Content-Length", "2")
-        self.end_headers()
-        self.wfile.write(b"hi")
+from tests.fakes.scripted_server import Answer, answering
 
 
 @pytest.fixture
 def host() -> Generator[str]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Hello) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with answering(lambda _: Answer(body=b"hi")) as url:
+        yield url.removeprefix("http://")
 
 
 def outcome_of_asking(http: httpx.Client) -> object:

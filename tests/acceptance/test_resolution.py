@@ -1,8 +1,6 @@
 """From a miss to its proof over HTTP, by the published client where it speaks, and on the command line."""
 
-import io
 import json
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +13,7 @@ from eigenpal._generated.client import AuthenticatedClient
 from eigenpal._generated.models import PromoteRunRequest, PromoteRunResponse
 from tests.acceptance.envelopes import envelope
 from tests.acceptance.serving import Served, push, set_step
+from tests.datasets.conftest import packed
 
 from assay.cli.commands import run as run_command
 
@@ -219,13 +218,12 @@ def test_the_published_client_is_told_that_a_miss_is_not_proven(desk: Desk):
 
 
 def _archive(expected: dict[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("examples/other/input.json", json.dumps({"n": 1}))
-        for name, value in expected.items():
-            archive.writestr(f"examples/{name}/input.json", json.dumps({"n": 5}))
-            archive.writestr(f"examples/{name}/expected.json", json.dumps(value))
-    return buffer.getvalue()
+    fives = {
+        f"examples/{name}/{part}.json": content
+        for name, value in expected.items()
+        for part, content in (("input", {"n": 5}), ("expected", value))
+    }
+    return packed({"examples/other/input.json": {"n": 1}, **fives})
 
 
 def test_how_often_an_example_must_pass_is_set_and_noted(

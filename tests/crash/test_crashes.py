@@ -41,6 +41,7 @@ async def test_processes_killed_at_random_lose_no_run_and_repeat_no_committed_st
             # On a slow machine, too, work is in flight: it has gone on since the kill before.
             enough = min(len(here.effects_by_key()) + 1, EFFECTS)
             eventually(lambda enough=enough: len(here.effects_by_key()) >= enough, "no run goes on")
+            # Then any moment will do: which, the seed says.
             time.sleep(numbers.uniform(0, 1.2))
             # A run that is lost while it is alone fails, as it must: this is not about that.
             while await here.rows("SELECT FROM runs WHERE alone AND status = 'running'"):
