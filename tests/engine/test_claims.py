@@ -72,6 +72,10 @@ async def test_a_superseded_worker_writes_nothing(stage: Stage) -> None:
     async with stage.database.transaction() as tx:
         assert await tx.fetch_one(SQL["hand_back"], first.run_id, first.delivery) is None
         assert await tx.fetch_one(SQL["mark_alone"], first.run_id, first.delivery) is None
+    async with stage.database.transaction() as tx:
+        with pytest.raises(engine.SupersededError):
+            await engine.hold(tx, first)
+        assert not await engine.hold(tx, second)
     run = await stage.run(first.run_id)
     assert (run["status"], run["output"], run["failure"], run["alone"]) == ("running", None, None, False)
     assert await stage.steps(first.run_id) == {}

@@ -129,7 +129,7 @@ class FakeStepContext(StepContext):
         raise StepError("not_found", f"This test has no workflow {workflow}.", category="not_found")
 
     @override
-    async def start_child(self, workflow: str, value: JsonValue) -> str:
+    async def start_child(self, workflow: str, value: JsonValue, *, waited_for: bool) -> str:
         raise StepError("not_found", f"This test has no workflow {workflow}.", category="not_found")
 
     @override

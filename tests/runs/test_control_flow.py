@@ -263,6 +263,115 @@ async def test_a_run_that_waits_for_its_child_goes_on_when_that_ends(desk: Desk,
     assert (await desk.read(run_id)).summary.status == "completed"
 
 
+ENDLESS = {"execution": "child", "timeout": 3_600_000, "pollInterval": 3_600_000}
+
+
+def calling(name: str, workflow: automations.Automation, **settings: Any) -> dict[str, Any]:
+    return {"name": name, "type": "action.invoke-workflow", "with": {"workflow": workflow.slug, **ENDLESS, **settings}}
+
+
+async def children_of(desk: Desk, run_id: str) -> list[str]:
+    async with desk.database.transaction() as tx:
+        rows = await tx.fetch("SELECT id FROM runs WHERE parent_run_id = $1 ORDER BY id", run_id)
+    return [row["id"] for row in rows]
+
+
+async def ended(desk: Desk, run_id: str) -> str:
+    """Wait until the run has ended, asked for or not; return how."""
+    with desk.waiting_room.place(run_id) as waiter:
+        async with desk.database.transaction() as tx:
+            over = await desk.waiting_room.ask_for(tx, desk.organization_id, run_id)
+        assert over or await waiter.wait(60)
+    return (await desk.read(run_id)).summary.status
+
+
+async def test_cancelling_a_run_cancels_the_children_that_it_waits_for_and_theirs(
+    desk: Desk, gate: tuple[str, Gate]
+) -> None:
+    innermost = await desk.push([{"name": "hold", "type": "test.gate", "with": {"gate": gate[0]}}])
+    inner = await desk.push([calling("call", innermost)])
+    flow = await desk.push([calling("call", inner)])
+    run_id = await desk.start(flow)
+    await until_it_waits(desk, run_id)
+    await gate[1].reached.wait()
+    (child,) = await children_of(desk, run_id)
+    (grandchild,) = await children_of(desk, child)
+    await until_it_waits(desk, child)
+    assert (await desk.cancel(run_id)).status == "cancelled"
+    assert [await ended(desk, below) for below in (child, grandchild)] == ["cancelled", "cancelled"]
+    async with desk.database.transaction() as tx:
+        assert await tx.fetch("SELECT FROM pgqueuer WHERE dedupe_key = ANY($1)", [run_id, child]) == []
+
+
+async def test_a_child_that_nobody_waits_for_survives_the_run_that_started_it(
+    desk: Desk, gate: tuple[str, Gate]
+) -> None:
+    inner = await desk.push([{"name": "hold", "type": "test.gate", "with": {"gate": gate[0]}}])
+    pause = {"name": "pause", "type": "control.wait", "duration": 3_600_000}
+    flow = await desk.push([calling("call", inner, wait=False), pause])
+    run_id = await desk.start(flow)
+    await until_it_waits(desk, run_id)
+    (child,) = await children_of(desk, run_id)
+    await desk.cancel(run_id)
+    gate[1].opened.set()
+    assert await ended(desk, child) == "completed"
+
+
+async def test_a_run_that_works_while_it_waits_is_cancelled_and_so_are_its_children(
+    desk: Desk, gate: tuple[str, Gate]
+) -> None:
+    inner = await desk.push([{"name": "pause", "type": "control.wait", "duration": 3_600_000}])
+    branches = [
+        {"name": "work", "steps": [{"name": "hold", "type": "test.paid-gate", "with": {"gate": gate[0]}}]},
+        {"name": "one", "steps": [calling("first", inner)]},
+        {"name": "two", "steps": [calling("second", inner)]},
+    ]
+    flow = await desk.push([{"name": "both", "type": "control.parallel", "branches": branches}])
+    run_id = await desk.start(flow)
+    await gate[1].reached.wait()
+    while len(found := await children_of(desk, run_id)) < len(branches) - 1:
+        await asyncio.sleep(0.02)
+    for child in found:
+        await until_it_waits(desk, child)
+    assert (await desk.cancel(run_id)).status == "running"
+    assert [await ended(desk, child) for child in found] == ["cancelled"] * len(found)
+    gate[1].opened.set()
+    assert await ended(desk, run_id) == "cancelled"
+
+
+async def test_a_run_that_fails_takes_the_children_that_it_waits_for_with_it(desk: Desk) -> None:
+    inner = await desk.push([{"name": "pause", "type": "control.wait", "duration": 3_600_000}])
+    pause = {"name": "pause", "type": "control.wait", "duration": 1_100}
+    branches = [
+        {"name": "fails", "steps": [pause, {"name": "end", "type": "control.fail", "message": "no"}]},
+        {"name": "waits", "steps": [calling("call", inner)]},
+    ]
+    flow = await desk.push([{"name": "both", "type": "control.parallel", "branches": branches}])
+    run = await desk.run(flow)
+    assert run.summary.status == "failed"
+    (child,) = await children_of(desk, run.summary.id)
+    assert await ended(desk, child) == "cancelled"
+
+
+async def test_a_child_that_took_too_long_is_cancelled(desk: Desk) -> None:
+    inner = await desk.push([{"name": "pause", "type": "control.wait", "duration": 3_600_000}])
+    run = await desk.run(await desk.push([calling("call", inner, timeout=100)]))
+    assert run.failure is not None
+    assert run.failure.code == "child_timeout"
+    (child,) = await children_of(desk, run.summary.id)
+    assert await ended(desk, child) == "cancelled"
+
+
+async def test_a_run_hears_at_once_that_somebody_cancelled_its_child(desk: Desk) -> None:
+    inner = await desk.push([{"name": "pause", "type": "control.wait", "duration": 3_600_000}])
+    run_id = await desk.start(await desk.push([calling("call", inner)]))
+    await until_it_waits(desk, run_id)
+    (child,) = await children_of(desk, run_id)
+    await until_it_waits(desk, child)
+    await desk.cancel(child)
+    assert await ended(desk, run_id) == "failed"
+
+
 async def until_it_waits(desk: Desk, run_id: str) -> None:
     async with asyncio.timeout(30), desk.database.single_statement() as tx:
         while not await tx.fetch_one(

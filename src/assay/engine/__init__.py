@@ -1,6 +1,7 @@
 """Durable execution: queue, claim, fence, checkpoint, redelivery. Knows nothing of automations."""
 
 from assay.engine.cancelling import CancelAnswer, cancel_batch, request_cancel, unfinished_of_batch
+from assay.engine.claiming import hold
 from assay.engine.journal import Journal
 from assay.engine.listening import Listener
 from assay.engine.model import (
@@ -54,6 +55,7 @@ __all__ = [
     "cancel_batch",
     "enqueue",
     "entrypoint_for",
+    "hold",
     "note_event",
     "request_cancel",
     "unfinished_of_batch",

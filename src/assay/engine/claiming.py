@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from assay import jsontext
-from assay.db import Database, Row
-from assay.engine.model import Claim, StepRecord
+from assay.db import Database, Row, Transaction
+from assay.engine.model import Claim, StepRecord, SupersededError
 from assay.engine.statements import SQL
 
 
@@ -40,6 +40,18 @@ async def read_recorded(database: Database, claim: Claim) -> None:
         return
     steps = await database.when_available(lambda tx: tx.fetch(SQL["recorded_steps"], claim.run_id))
     claim.recorded = {step["step_key"]: StepRecord(**dict(step)) for step in steps}
+
+
+async def hold(tx: Transaction, claim: Claim) -> bool:
+    """Keep the run as it is claimed while the transaction lasts; return whether somebody asked to cancel it.
+
+    Raises:
+        SupersededError: another worker holds the run now, or it is finished.
+    """
+    row = await tx.fetch_one(SQL["hold"], claim.run_id, claim.delivery)
+    if row is None:
+        raise SupersededError
+    return row["cancel_requested"]
 
 
 def _claim_from(row: Row, cancelled: asyncio.Event) -> Claim:

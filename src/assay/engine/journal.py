@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from assay import jsontext, outbox
-from assay.db import Database, DatabaseUnavailableError, Row
+from assay.db import Database, DatabaseUnavailableError, Row, Transaction
+from assay.engine.cancelling import cancel_waited_for
 from assay.engine.model import (
     Attachment,
     Cancelled,
@@ -87,30 +88,41 @@ class Journal:
     async def finish(self, outcome: Outcome) -> None:
         """Commit the remaining rows and the run's end, and wake who waits for it, a parent too; or let it wait.
 
+        A run that does not complete takes the runs that it waits for with it.
+
         Raises:
             SupersededError: the run is no longer this worker's.
         """
         if isinstance(outcome, Suspended):
             await self.flush()
-            await self._persist("suspend", None)
+            self._heed(await self._persist("suspend", None))
             return
         async with self._writing:
-            row = await self._persist("finish", outcome.attachment, _steps_json(self._rows), *_ending(outcome))
+            result = (_steps_json(self._rows), *_ending(outcome))
+            afterwards = None if isinstance(outcome, Completed) else self._cancel_waited_for
+            row = await self._persist("finish", outcome.attachment, *result, afterwards=afterwards)
         if row["told"]:
             await outbox.wake(self._database)
         if row["woken"]:
             await wake_workers(self._database)
 
     async def _commit(self, rows: list[StepRecord], attachment: Attachment | None) -> None:
-        row = await self._persist("checkpoint", attachment, _steps_json(rows))
+        self._heed(await self._persist("checkpoint", attachment, _steps_json(rows)))
+
+    def _heed(self, row: Row) -> None:
         if row["cancel_requested"]:
             self._claim.cancelled.set()
 
-    async def _persist(self, statement: str, attachment: Attachment | None, *arguments: object) -> Row:
+    async def _cancel_waited_for(self, tx: Transaction) -> None:
+        await cancel_waited_for(tx, self._claim.run_id)
+
+    async def _persist(
+        self, statement: str, attachment: Attachment | None, *arguments: object, afterwards: Attachment | None = None
+    ) -> Row:
         delay = 0.05
         while True:
             try:
-                row = await self._write(SQL[statement], attachment, *arguments)
+                row = await self._write(SQL[statement], attachment, *arguments, afterwards=afterwards)
             except DatabaseUnavailableError:
                 log.warning("The database is away; run %s waits to be written.", self._claim.run_id)
                 await asyncio.sleep(delay)
@@ -120,16 +132,21 @@ class Journal:
                 raise SupersededError
             return row
 
-    async def _write(self, sql: str, attachment: Attachment | None, *arguments: object) -> Row | None:
+    async def _write(
+        self, sql: str, attachment: Attachment | None, *arguments: object, afterwards: Attachment | None
+    ) -> Row | None:
         fence = (self._claim.run_id, self._claim.delivery)
-        if attachment is None:
+        if attachment is None and afterwards is None:
             async with self._database.single_statement() as tx:
                 return await tx.fetch_one(sql, *fence, *arguments)
         async with self._database.transaction() as tx:
-            await attachment(tx)
+            if attachment is not None:
+                await attachment(tx)
             row = await tx.fetch_one(sql, *fence, *arguments)
             if row is None:
                 raise SupersededError  # rolls the attachment back
+            if afterwards is not None:
+                await afterwards(tx)
             return row
 
 

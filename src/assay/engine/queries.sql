@@ -35,6 +35,11 @@ SELECT step_key, execution_order, name, type, status, skipped_reason, override_m
        error, usage, attempts, started_at, completed_at
 FROM run_steps WHERE run_id = $1 ORDER BY execution_order;
 
+-- name: hold
+-- Keep the run this worker's while the transaction lasts. Answers whether somebody asked to cancel it.
+SELECT cancel_requested_at IS NOT NULL AS cancel_requested FROM runs
+WHERE id = $1 AND delivery = $2 AND status = 'running' FOR SHARE;
+
 -- name: mark_alone
 -- From here on a loss is this run's own fault.
 UPDATE runs SET alone = true WHERE id = $1 AND delivery = $2 AND status = 'running' RETURNING id;
@@ -117,9 +122,10 @@ UPDATE runs SET status = 'pending', alone = false
 WHERE id = $1 AND delivery = $2 AND status = 'running' RETURNING id;
 
 -- name: suspend
--- Let the run wait for its time: no worker holds it, and taking it up again is not a loss.
+-- Let the run wait for its time: no worker holds it, and taking it up again is not a loss. Answers whether somebody
+-- asked to cancel it.
 UPDATE runs SET status = 'waiting', alone = false
-WHERE id = $1 AND delivery = $2 AND status = 'running' RETURNING id;
+WHERE id = $1 AND delivery = $2 AND status = 'running' RETURNING cancel_requested_at IS NOT NULL AS cancel_requested;
 
 -- name: note_event
 -- Keep what happened to a run that its own row and its steps cannot tell.
@@ -148,34 +154,47 @@ WITH before AS (
     WHERE changed.status = 'cancelled' AND parent_run_id IS NULL AND batch_id IS NULL
       AND event_heard(before.organization_id, automation_id, 'run.status_changed')
     RETURNING id
-), dequeued AS (
-    DELETE FROM pgqueuer WHERE dedupe_key = (SELECT id FROM changed WHERE status = 'cancelled') AND status = 'queued'
+), woken AS (  -- the run that waits for this one, if one does
+    UPDATE pgqueuer SET execute_after = now()
+    WHERE dedupe_key = (SELECT parent_run_id FROM changed WHERE status = 'cancelled') AND status = 'queued'
+      AND execute_after > now()
+    RETURNING id
 )
 SELECT before.status AS was_status, coalesce(changed.status, before.status) AS status,
-       (SELECT count(*) FROM told) AS told,
+       (SELECT count(*) FROM told) AS told, (SELECT count(*) FROM woken) AS woken,
        CASE WHEN changed.status = 'cancelled' AND changed.awaited THEN pg_notify('assay_run_finished', before.id)
             WHEN changed.status <> 'cancelled' THEN pg_notify('assay_run_cancel', before.id) END,
        CASE WHEN changed.status = 'cancelled' AND changed.batch_id IS NOT NULL
             THEN pg_notify('assay_batch_progress', changed.batch_id) END
 FROM before LEFT JOIN changed USING (id);
 
--- name: cancel_batch
--- The same for all runs of a batch: those that no worker has end at once, the others are asked to stop.
+-- name: cancel_all
+-- The same for many runs: those that no worker has end at once, the others are asked to stop.
 WITH changed AS (
     UPDATE runs
     SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()),
         status = CASE WHEN status IN ('created', 'pending', 'waiting') THEN 'cancelled' ELSE status END,
         completed_at = CASE WHEN status IN ('created', 'pending', 'waiting') THEN clock_timestamp() END
-    WHERE batch_id = $2 AND organization_id = $1 AND outcome IS NULL
+    WHERE id = ANY($1) AND outcome IS NULL
     RETURNING id, organization_id, status, awaited
 ), result AS (
     INSERT INTO run_results (run_id, organization_id) SELECT id, organization_id FROM changed WHERE status = 'cancelled'
-), dequeued AS (
-    DELETE FROM pgqueuer USING changed
-    WHERE pgqueuer.dedupe_key = changed.id AND changed.status = 'cancelled' AND pgqueuer.status = 'queued'
 )
 SELECT CASE WHEN status <> 'cancelled' THEN pg_notify('assay_run_cancel', id)
             WHEN awaited THEN pg_notify('assay_run_finished', id) END FROM changed;
+
+-- name: waited_for
+-- The runs that these wait for.
+SELECT id FROM runs WHERE parent_run_id = ANY($1) AND parent_waits AND outcome IS NULL;
+
+-- name: in_flight_of_batch
+-- The runs of a batch that have not ended.
+SELECT id FROM runs WHERE organization_id = $1 AND batch_id = $2 AND outcome IS NULL;
+
+-- name: dequeue
+-- Those of these runs that have ended stand in the queue no longer.
+DELETE FROM pgqueuer USING runs
+WHERE dedupe_key = ANY($1) AND pgqueuer.status = 'queued' AND runs.id = dedupe_key AND runs.outcome IS NOT NULL;
 
 -- name: admit
 -- Runs that were created take their place in the queue.

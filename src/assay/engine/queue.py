@@ -58,6 +58,11 @@ async def enqueue(tx: Transaction, run_id: str, entrypoint: str) -> None:
     """
     queries = Queries(AsyncpgDriver(cast("Any", tx.connection)), _ENVIRONMENT, _QUEUE, _SCHEDULES)
     await queries.enqueue(entrypoint, run_id.encode(), dedupe_key=run_id)
+    wake_workers_after_commit(tx)
+
+
+def wake_workers_after_commit(tx: Transaction) -> None:
+    """Have all workers look what is due once the transaction has committed."""
     tx.notify_after_commit(_SETTINGS.channel, _WAKE_UP)
 
 
@@ -80,7 +85,7 @@ async def admit(tx: Transaction, run_ids: Sequence[str]) -> None:
         [BACKGROUND_PRIORITY] * len(rows),
         dedupe_key=[row["id"] for row in rows],
     )
-    tx.notify_after_commit(_SETTINGS.channel, _WAKE_UP)
+    wake_workers_after_commit(tx)
 
 
 class FencedQueries(Queries):

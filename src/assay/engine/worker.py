@@ -301,7 +301,9 @@ class Worker:
                 await journal.finish(_INTERNAL_ERROR)
         self._tell_end(claim)
         if isinstance(outcome, Suspended):
-            raise RetryRequested(delay=max(outcome.until - clock.now(), timedelta(0)), reason="the run waits")
+            # Asked to stop while it worked, it does not wait: its next delivery ends it.
+            remaining = timedelta(0) if claim.cancelled.is_set() else outcome.until - clock.now()
+            raise RetryRequested(delay=max(remaining, timedelta(0)), reason="the run waits")
 
     def _tell_end(self, claim: Claim) -> None:
         self._progress.moved()

@@ -28,8 +28,12 @@ async def start_child(
     step_key: str,
     workflow: str,
     value: JsonValue,
+    *,
+    waited_for: bool,
 ) -> str:
     """Queue a run of another workflow for a step; a second call for the same step returns the same run.
+
+    `waited_for`: it is cancelled when the run that asks ends without its result.
 
     Raises:
         StepError: there is no such workflow, the input does not fit it, or it would call itself.
@@ -60,6 +64,7 @@ async def start_child(
         input=stored,
         artifacts=artifacts,
         parent_run_id=claim.run_id,
+        parent_waits=waited_for,
         root_run_id=parent.summary.root_run_id,
     )
     await queue(tx, run)

@@ -59,6 +59,7 @@ class NewRun:
     artifacts: Sequence[Artifact] = ()
     routing_key: str | None = None
     parent_run_id: str | None = None
+    parent_waits: bool = False
     root_run_id: str | None = None
     retry_number: int = 0
     previous_run_id: str | None = None

@@ -202,17 +202,27 @@ class StepRunContext:
         """Run another workflow's steps inside this run."""
         return await self.invoker(workflow, value)
 
-    async def start_child(self, workflow: str, value: JsonValue) -> str:
-        """Start a run of another workflow, once."""
+    async def start_child(self, workflow: str, value: JsonValue, *, waited_for: bool) -> str:
+        """Start a run of another workflow, once; none for a run that is to stop."""
         services, claim = self.services, self.claim
         async with services.database.transaction() as tx:
-            return await start_child(tx, services.blobs, services.chooser, claim, self.step_key, workflow, value)
+            await self._go_on(tx)
+            return await start_child(
+                tx, services.blobs, services.chooser, claim, self.step_key, workflow, value, waited_for=waited_for
+            )
 
     async def child(self, run_id: str) -> steps.ChildRun:
-        """Read how a child run stands."""
-        return await self.services.database.when_available(
-            lambda tx: read_child(tx, self.claim.organization_id, run_id)
-        )
+        """Read how a child run stands; one that was cancelled together with this run is not looked at."""
+
+        async def look(tx: db.Transaction) -> steps.ChildRun:
+            await self._go_on(tx)
+            return await read_child(tx, self.claim.organization_id, run_id)
+
+        return await self.services.database.when_available(look)
+
+    async def _go_on(self, tx: db.Transaction) -> None:
+        if await engine.hold(tx, self.claim):
+            raise RunCancelledError
 
     async def take_over(self, run_id: str, output: JsonValue) -> JsonValue:
         """Make the files of a finished child files of this run; a second call changes nothing."""

@@ -25,8 +25,8 @@ _CREATE = """
 WITH created AS (
     INSERT INTO runs (id, organization_id, automation_id, kind, version_id, version_label, requested_ref,
         version_reason, mode, routing_key, parent_run_id, root_run_id, trigger_type, triggered_by, sample_rank, status,
-        retry_number, previous_run_id, entrypoint, awaited)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'pending', $16, $17, $18, $22)
+        retry_number, previous_run_id, entrypoint, awaited, parent_waits)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'pending', $16, $17, $18, $22, $23)
     RETURNING id, organization_id, automation_id, kind, version_id, version_label, mode, trigger_type, created_at,
               parent_run_id
 ), chained AS (
@@ -183,6 +183,7 @@ async def create(tx: db.Transaction, run: NewRun, entrypoint: str) -> None:
         jsontext.dump_or_none(run.overrides),
         jsontext.dump_or_none(run.metadata),
         run.awaited,
+        run.parent_waits,
     )
     if told:
         outbox.wake_after_commit(tx)

@@ -283,8 +283,10 @@ class StepContext(Protocol):
         """
         ...
 
-    async def start_child(self, workflow: str, value: JsonValue) -> str:
+    async def start_child(self, workflow: str, value: JsonValue, *, waited_for: bool) -> str:
         """Start a run of another workflow, once however often this is asked; return its id.
+
+        `waited_for`: it is cancelled when this run ends without its result.
 
         Raises:
             StepError: there is no such workflow, or the input does not fit.

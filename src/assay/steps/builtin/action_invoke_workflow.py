@@ -22,6 +22,10 @@ class ActionInvokeWorkflow(Step):
 
     The output is that of the workflow. Files in it are files of this run, and `files` lists all that its steps made
     (unless its output has a field of that name, or is no object). With `wait: false` the output is `{id, status}`.
+
+    A child that is waited for does not outlive the waiting: when this run is cancelled or fails, because `timeout`
+    passed (`child_timeout`) or for any other reason, the child is cancelled too, and so is what it waits for itself.
+    With `wait: false` it goes on.
     """
 
     type_name = "action.invoke-workflow"
@@ -80,7 +84,7 @@ output:
     async def run(self, context: StepContext) -> JsonValue:
         if self.execution == "inline":
             return await context.invoke(self.workflow, self.input)
-        run_id = await context.start_child(self.workflow, self.input)
+        run_id = await context.start_child(self.workflow, self.input, waited_for=self.wait)
         if not self.wait:
             return {"id": run_id, "status": (await context.child(run_id)).status}
         return await self._ended(context, run_id)
