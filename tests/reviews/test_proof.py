@@ -253,6 +253,7 @@ class Loop(RuleBasedStateMachine):
         evidence: Any = feedback.evidence
         if evidence is not None:
             assert evidence["experimentId"] in self.proofs
+            assert evidence["gradedHash"] == feedback.promoted_graded_hash or feedback.rating == "pass"
         elif feedback.rating in proof.MISSES or self.was_promoted_as_a_miss:
             assert feedback.override_reason is not None
 

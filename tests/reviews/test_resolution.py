@@ -397,6 +397,26 @@ async def test_another_expectation_takes_a_reason_and_is_what_has_to_pass_then(b
     assert await board.chip(run) == "passed"
 
 
+async def test_a_proof_does_not_outlive_the_expectation_that_it_was_of(board: Board):
+    run = await board.miss()
+    await board.end(await board.read(run), "1.1.0")
+    assert (await board.resolution(run)).proven
+    await board.edit("miss", "the tax rate was wrong", expected={"total": 13})
+    assert not (await board.resolution(run)).proven
+    assert await board.chip(run) == "open"
+    await board.end(await board.read(run), "1.1.0")
+    assert await board.chip(run) == "passed"
+
+
+async def test_a_run_that_is_called_right_is_not_opened_by_promoting_it_again(board: Board):
+    run = await board.run()
+    await board.say(run, rating="pass", status="resolved")
+    await board.promote(run, name="golden")
+    await board.say(run, expected={"total": 15})
+    again = await board.promote(run, name="golden")
+    assert (again.feedback.status, await board.chip(run)) == ("resolved", "passed")
+
+
 async def test_setting_a_miss_aside_does_not_open_its_example(board: Board):
     run = await board.miss()
     await board.say(run, status="ignored", reason="later")

@@ -1,8 +1,9 @@
 """What may become of an example that stands for a miss: as long as it does, not anything, and nothing unnoticed.
 
 `datasets` asks before an example changes or goes, whatever door it is. Deleting one is refused while its miss is
-open. Giving it another input or expectation is an override, like calling the miss none: it takes a reason, and is
-remembered for ever. Where the example expected nothing so far, there was nothing to fall short of.
+open. Giving it another input or expectation is an override, like calling the miss none: it takes a reason, is
+remembered for ever, and opens the miss where it was resolved, for the new form has not passed yet. Where the example
+expected nothing so far, there was nothing to fall short of.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from assay.errors import Issue
 from assay.reviews import store
 from assay.reviews.errors import ExampleUnresolvedError, OnlyReviewsError
 from assay.reviews.model import Feedback
-from assay.reviews.proof import is_promoted_miss
+from assay.reviews.proof import expecting_another, falls_short_of_another
 from assay.reviews.record import hold, record
 from assay.reviews.resolution import tell_overridden
 
@@ -75,18 +76,14 @@ def following(feedback: Feedback, change: datasets.ExampleChange, override: str 
     after = replace(feedback, promoted_example_name=change.name_then)
     if change.graded_hash_then != change.graded_hash:
         after = replace(after, promoted_graded_hash=change.graded_hash_then)
+        if falls_short_of_another(feedback, change.graded_hash_then):
+            after = expecting_another(after)
     return replace(after, override_reason=override) if override and takes_override(feedback, change) else after
 
 
 def takes_override(feedback: Feedback, change: datasets.ExampleChange) -> bool:
     """Whether a change gives the example of a miss another input or expectation than the one it fell short of."""
-    return (
-        is_promoted_miss(feedback)
-        and change.expected_anything
-        and feedback.promoted_graded_hash is not None
-        and change.graded_hash_then is not None
-        and change.graded_hash_then != feedback.promoted_graded_hash
-    )
+    return change.expected_anything and falls_short_of_another(feedback, change.graded_hash_then)
 
 
 def refusal(feedback: Feedback, change: datasets.ExampleChange, override: str | None) -> Issue | None:

@@ -153,8 +153,7 @@ def linked(
     """Return feedback that is promoted to an example: a miss is open, unless it is settled and all stays the same.
 
     `after` is the record to go on from. An example that `expects_the_miss` is linked without the hash that a proof asks
-    for. `expected_anything` tells whether the example that it was promoted to before
-    said what should come out.
+    for. `expected_anything` tells whether the example that it was promoted to before said what should come out.
 
     Raises:
         ExampleUnresolvedError: its miss would get another expectation, without a reason.
@@ -166,18 +165,15 @@ def linked(
         promoted_graded_hash=None if expects_the_miss else example.graded_hash,
         promoted_at=clock.now(),
     )
-    # Without a hash it expected what the run made, which was no expectation of this miss.
-    changed = before.promoted_graded_hash is not None and example.graded_hash != before.promoted_graded_hash
-    if changed and expected_anything and proof.is_promoted_miss(before):
+    is_another = proof.falls_short_of_another(before, example.graded_hash)
+    if is_another and expected_anything:
         if override is None:
             message = f"This miss is promoted as {before.promoted_example_name!r}; another expectation takes a reason."
             raise ExampleUnresolvedError(message, field="override")
         after = proof.overridden(after, override)
-    # What was proven was another expectation.
-    was_proven_otherwise = changed and after.status == "resolved"
-    if was_proven_otherwise or (after.status is None and _is_miss(after)):
-        after = proof.opened(after)
-    return after
+    if is_another:
+        after = proof.expecting_another(after)
+    return proof.opened(after) if after.status is None and _is_miss(after) else after
 
 
 async def _former(tx: db.Transaction, feedback: Feedback) -> datasets.ExampleVersion | None:

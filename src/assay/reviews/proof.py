@@ -129,6 +129,20 @@ def is_promoted_miss(feedback: Feedback) -> bool:
     return feedback.promoted_example_id is not None and feedback.rating != "pass" and feedback.status is not None
 
 
+def falls_short_of_another(feedback: Feedback, graded_hash: str | None) -> bool:
+    """Whether an example of this hash is another one than the one that stands for this miss.
+
+    Without a hash it expected what the run made, which was no expectation of this miss.
+    """
+    known = feedback.promoted_graded_hash
+    return is_promoted_miss(feedback) and None not in {known, graded_hash} and graded_hash != known
+
+
+def expecting_another(feedback: Feedback) -> Feedback:
+    """Return a miss whose example has become another one: what settled it was the former, so it is open again."""
+    return opened(feedback) if feedback.status == "resolved" else feedback
+
+
 @dataclass(frozen=True, slots=True)
 class Granted:
     """What is to be written, and whether it was proof or an override that settled it; None: neither was needed."""

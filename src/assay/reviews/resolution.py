@@ -214,14 +214,14 @@ def _unproven(
     feedback: Feedback, message: str, missing: Sequence[Issue], *, field: str = "status"
 ) -> ResolutionUnprovenError:
     run_id, example = feedback.run_id, feedback.promoted_example_name
-    promote = "" if example else f"`assay runs promote {run_id}`, then "
+    first = "Push" if example else f"Run `assay runs promote {run_id}`, then push"
     hint = (
-        f"{promote}push a fixed version and run `assay workflow experiment run` on it: it is resolved by itself when "
+        f"{first} a fixed version and run `assay workflow experiment run` on it: it is resolved by itself when "
         f"{example or 'the example'} passes. Or say why it counts as resolved without a proof: `assay runs feedback "
         f'resolve {run_id} --override REASON` (API: {{"status": "resolved", "override": {{"reason": …}}}}).'
     )
-    first = Issue(field, message, ResolutionUnprovenError.code)
-    return ResolutionUnprovenError(message, field=field, hint=hint, issues=[first, *missing[:MOST_ISSUES]])
+    refused = Issue(field, message, ResolutionUnprovenError.code)
+    return ResolutionUnprovenError(message, field=field, hint=hint, issues=[refused, *missing[:MOST_ISSUES]])
 
 
 def _named_version(value: JsonValue) -> str | None:
