@@ -1,59 +1,56 @@
 """Attempts of a step as a reader of its run sees them: how each was configured, and no secret."""
 
-import socketserver
-import threading
 from collections.abc import Generator
-from http.server import BaseHTTPRequestHandler
+from dataclasses import dataclass
 
 import httpx
 import pytest
 from tests.acceptance import serving
+from tests.fakes.scripted_server import Answer, Received, answering
 
 
-class Busy(BaseHTTPRequestHandler):
-    seen: list[str]
+@dataclass(frozen=True)
+class Busy:
+    """A server that always wants to be asked again."""
 
-    def do_GET(self) -> None:
-        Busy.seen.append(self.headers["Authorization"])
-        self.send_response(503)
-        self.send_header("Retry-After", "0")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+    host: str
+    asked: list[Received]
 
 
 @pytest.fixture
-def busy(http: httpx.Client) -> Generator[str]:
-    Busy.seen = []
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Busy) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        host = f"127.0.0.1:{server.server_address[1]}"
+def busy(http: httpx.Client) -> Generator[Busy]:
+    asked: list[Received] = []
+
+    def refuse(received: Received) -> Answer:
+        asked.append(received)
+        return Answer(status=503, headers={"Retry-After": "0"})
+
+    with answering(refuse) as url:
+        host = url.removeprefix("http://")
         http.patch("/outgoing", json={"allow": [host]})
-        yield host
+        yield Busy(host, asked)
         http.patch("/outgoing", json={"refuse": [host]})
-        server.shutdown()
-        thread.join()
 
 
-def test_every_attempt_says_how_it_was_configured_and_keeps_the_secret(http: httpx.Client, busy: str) -> None:
+def test_every_attempt_says_how_it_was_configured_and_keeps_the_secret(http: httpx.Client, busy: Busy) -> None:
     asking = {
         "name": "ask",
         "type": "action.http",
         "retry": {"mode": "automatic", "maxAttempts": 2},
         "with": {
-            "url": f"http://{busy}/x?access_token={{{{ input.secret }}}}",
+            "url": f"http://{busy.host}/x?access_token={{{{ input.secret }}}}",
             "headers": {"Authorization": "Bearer {{ input.secret }}", "Accept": "text/plain"},
         },
     }
     serving.push(http, "attempts", [asking], inputs=[{"name": "secret", "type": "string"}])
     started = {"target": "workflows.attempts", "input": {"secret": "s3cret"}}
     run = http.post("/runs", json=started, params={"wait_for_completion": 20}).json()
-    assert Busy.seen == ["Bearer s3cret"] * 2
+    assert [one.headers["Authorization"] for one in busy.asked] == ["Bearer s3cret"] * 2
     steps = http.get(f"/runs/{run['id']}/steps")
     (step,) = steps.json()["steps"]
     assert [attempt["attemptNumber"] for attempt in step["attempts"]] == [1, 2]
     shown = {
-        "url": f"http://{busy}/x?access_token=(hidden)",
+        "url": f"http://{busy.host}/x?access_token=(hidden)",
         "headers": {"Authorization": "(hidden)", "Accept": "text/plain"},
     }
     assert step["resolvedConfig"] == shown
