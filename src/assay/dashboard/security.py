@@ -93,10 +93,9 @@ class FormTooLargeError(TooLargeError):
     hint = "The API and the command line take archives of datasets in parts."
 
 
-def _check_size(request: Request, largest: int) -> None:
+def _fits(request: Request, largest: int) -> bool:
     said = request.headers.get("content-length", "0" if "transfer-encoding" not in request.headers else "")
-    if not said.isdigit() or int(said) > largest:
-        raise FormTooLargeError
+    return said.isdecimal() and int(said) <= largest
 
 
 def check_origin(request: Request) -> None:
@@ -122,7 +121,8 @@ def check_stranger(request: Request) -> None:
         FormTooLargeError: it is larger than a sign-in, or does not say how large it is.
     """
     check_origin(request)
-    _check_size(request, LARGEST_SIGN_IN)
+    if not _fits(request, LARGEST_SIGN_IN):
+        raise FormTooLargeError(hint="A sign-in holds an address and a password.")
 
 
 async def check_form(request: Request, session_token: str) -> None:
@@ -135,7 +135,9 @@ async def check_form(request: Request, session_token: str) -> None:
     check_origin(request)
     if request.method in _SAFE:
         return
-    _check_size(request, LARGEST_FORM)  # before any of it is read: it would be kept on the disk first
+    # Before any of it is read: it would be kept on the disk first.
+    if not _fits(request, LARGEST_FORM):
+        raise FormTooLargeError
     given = request.headers.get(CSRF_HEADER)
     if given is None and "form" in request.headers.get("content-type", ""):
         form = await request.form(max_files=200, max_fields=5000)
