@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
@@ -67,12 +67,10 @@ class OpenIdProvider:
     the way of `Outgoing`, without following redirects, and has `seconds` for each answer.
     """
 
-    def __init__(
-        self, registration: OpenIdRegistration, outgoing: Outgoing | None = None, seconds: float = ANSWER_SECONDS
-    ) -> None:
+    def __init__(self, registration: OpenIdRegistration, seconds: float = ANSWER_SECONDS) -> None:
         """Ask nothing yet."""
         self.registration = registration
-        self._outgoing = replace((outgoing or Outgoing()).allowing(registration.allow), max_redirects=0)
+        self._outgoing = Outgoing(registration.allow, max_redirects=0)
         self._seconds = seconds
         self._lock = asyncio.Lock()
         self._description: _Description | None = None
