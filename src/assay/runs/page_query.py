@@ -103,6 +103,7 @@ _LONG = timedelta(minutes=15)
 _SMALL_SAMPLE = 0.05
 """As in the schema's `runs_of_small_samples`."""
 _OUTCOMES = ("completed", "failed", "cancelled", "rejected")
+_UNSAID = frozenset({"unreviewed", "none"})
 _STATES = ("unreviewed", "none", "passed", "failed", "open", "regressed", "ignored")
 
 # Ended runs always have a `completed_at`. A range of it beside one of `created_at` would be taken for independent, and
@@ -136,8 +137,8 @@ class Page:
 def page_query(organization_id: str, filters: RunFilters, page: Page) -> Select[Any, Any]:
     """Build the query of a page's runs, by `id` and `moment`, in order."""
     # Of automations that nobody reviews, or that never fail, the index by completion would be read to its end.
-    few = _is_of_reviewed(filters) or filters.error_codes or filters.error_steps
-    page = replace(page, sorts=page.by_completion and bool(few))
+    few = _is_of_reviewed(filters) or bool(filters.error_codes or filters.error_steps)
+    page = replace(page, sorts=page.by_completion and few)
     always = [_c.organization_id == organization_id, *_times(filters, page)]
     named = filters.batch_ids or filters.example_ids or filters.example_id_contains or filters.feedback_contains
     if filters.ids is not None or named:
@@ -161,16 +162,20 @@ def _few(
     organization_id: str, filters: RunFilters, always: Sequence[ColumnElement[bool]], page: Page
 ) -> list[Select[Any, Any]]:
     """Filters that leave few runs, or are costly to ask of each: read them all and sort."""
-    conditions = [*always, *_plain(organization_id, filters), *_since_resolved(organization_id, filters)]
+    conditions = [*always, *_plain(organization_id, filters)]
     if not filters.statuses:
-        return [_first(page, *conditions)]
+        return [_sorted(organization_id, filters, conditions, page)]
     outcomes, active = _divided(filters.statuses)
     ended_and_not = [
         # Of ended runs the outcome is asked for, which stands in indexes.
         (outcomes, _c.outcome.in_(outcomes)),
         (active, and_(_c.outcome.is_(None), _c.status.in_(active))),
     ]
-    return [_first(page, *conditions, condition) for statuses, condition in ended_and_not if statuses]
+    return [
+        _sorted(organization_id, filters, [*conditions, condition], page)
+        for statuses, condition in ended_and_not
+        if statuses
+    ]
 
 
 def _ended(
@@ -234,6 +239,7 @@ def _streams(
 def _is_of_reviewed(filters: RunFilters) -> bool:
     """Tell whether the filters leave only runs of which somebody has said something."""
     only_of_reviewed = [
+        filters.review_states and _UNSAID.isdisjoint(filters.review_states),
         filters.has_feedback,
         filters.standings,
         filters.has_expected,
@@ -252,7 +258,6 @@ def _has_rare(filters: RunFilters) -> bool:
     """Tell whether a filter has an index of its own that the planner should weigh against streams."""
     beside = [
         filters.sampled and (filters.standings is not None or filters.has_feedback is not None),
-        filters.sampled is False,
         filters.sample_rate is not None,
         filters.has_feedback,
         filters.has_expected is not None,
@@ -274,7 +279,7 @@ def _places(filters: RunFilters, outcomes: Sequence[str]) -> list[tuple[str, str
         return None
     states: Sequence[str] = filters.review_states or _STATES
     if filters.has_feedback is False:
-        states = [state for state in states if state in {"unreviewed", "none"}]
+        states = [state for state in states if state in _UNSAID]
     return [
         (outcome, state)
         for outcome, state in product(dict.fromkeys(outcomes or _OUTCOMES), dict.fromkeys(states))
@@ -347,8 +352,17 @@ def _long(
     if filters.statuses and not outcomes:
         return []
     ended = _c.outcome.in_(outcomes) if filters.statuses else _c.outcome.is_not(None)
-    conditions = [*always, *_plain(organization_id, filters), *_since_resolved(organization_id, filters)]
-    return [_first(page, _c.took_long, beyond, ended, *conditions)]
+    conditions = [_c.took_long, beyond, ended, *always, *_plain(organization_id, filters)]
+    return [_sorted(organization_id, filters, conditions, page)]
+
+
+def _sorted(
+    organization_id: str, filters: RunFilters, conditions: Sequence[ColumnElement[bool]], page: Page
+) -> Select[Any, Any]:
+    """The first of few runs; by automation only where each has a beginning of its own."""
+    if filters.since_last_resolved:
+        return _merged(organization_id, filters, [], conditions, page)
+    return _first(page, *conditions)
 
 
 def _merged(
@@ -364,7 +378,8 @@ def _merged(
     if filters.kinds:
         automation = automation.where(_automations.c.kind.in_(list(filters.kinds)))
     if filters.since_last_resolved:
-        automation = automation.add_columns(_last_resolved(organization_id, _automations.c.id))
+        # Not to be merged into the query around it (OFFSET 0), which would ask again for every run.
+        automation = automation.add_columns(_last_resolved(organization_id, _automations.c.id)).offset(0)
     source: FromClause = automation.subquery("automation")
     of_automation = [_c.automation_id == source.c.id]
     if filters.since_last_resolved:
@@ -508,12 +523,6 @@ def _review_times(filters: RunFilters) -> list[tuple[ColumnElement[Any], datetim
         (_c.review_updated_at, filters.feedback_updated_after, filters.feedback_updated_before),
         (_c.review_resolved_at, filters.feedback_resolved_after, filters.feedback_resolved_before),
     ]
-
-
-def _since_resolved(organization_id: str, filters: RunFilters) -> list[ColumnElement[bool]]:
-    if not filters.since_last_resolved:
-        return []
-    return [_c.created_at > _last_resolved(organization_id, _c.automation_id)]
 
 
 def _last_resolved(organization_id: str, automation: ColumnElement[str]) -> ColumnElement[Any]:
