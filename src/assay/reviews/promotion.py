@@ -29,7 +29,7 @@ from assay.reviews.errors import (
     OnlyReviewsError,
 )
 from assay.reviews.example_guard import ExampleGuard
-from assay.reviews.model import Feedback
+from assay.reviews.model import Feedback, Held
 from assay.reviews.record import hold_finished, read, record
 from assay.reviews.resolution import proof_from_before, tell_overridden
 
@@ -88,12 +88,9 @@ async def promote(
         DatasetFullError: there is no room for another one.
     """
     organization_id = caller.organization_id
-    await datasets.hold(tx, (await read(tx, organization_id, run_id)).automation_id)
-    held = await hold_finished(tx, organization_id, run_id)
-    if held.is_blind:
-        raise DoubleReviewPendingError
     if override is not None and caller.only_reviews:
         raise OnlyReviewsError(field="override")
+    held = await _held(tx, organization_id, run_id)
     run = await runs.get(tx, organization_id, run_id)
     given = await runs.get_input(tx, organization_id, run_id)
     if run is None or given is None:
@@ -137,7 +134,7 @@ async def promote(
         issues.append(_replaced(example))
     known = await proof_from_before(tx, after)
     if known is not None:
-        issues.append(_already_proven(run_id, example, known))
+        issues.append(_already_proven(example, after, known))
     return Promoted(example, created, after, issues)
 
 
@@ -174,6 +171,15 @@ def linked(
     if is_another:
         after = proof.expecting_another(after)
     return proof.opened(after) if after.status is None and _is_miss(after) else after
+
+
+async def _held(tx: db.Transaction, organization_id: str, run_id: str) -> Held:
+    """Lock the dataset, then the run, in the order of all who need both."""
+    await datasets.hold(tx, (await read(tx, organization_id, run_id)).automation_id)
+    held = await hold_finished(tx, organization_id, run_id)
+    if held.is_blind:
+        raise DoubleReviewPendingError
+    return held
 
 
 async def _former(tx: db.Transaction, feedback: Feedback) -> datasets.ExampleVersion | None:
@@ -283,9 +289,9 @@ def _replaced(example: datasets.ExampleVersion) -> Issue:
     return Issue("name", message, EXAMPLE_REPLACED, "warning")
 
 
-def _already_proven(run_id: str, example: datasets.ExampleVersion, known: proof.Trial) -> Issue:
+def _already_proven(example: datasets.ExampleVersion, feedback: Feedback, known: proof.Trial) -> Issue:
     message = (
         f"Version {known.version} has passed {example.name!r} as it is, in experiment {known.experiment_id}:"
-        f" `assay runs feedback resolve {run_id}` resolves the miss by that proof."
+        f" `assay runs feedback resolve {feedback.run_id}` resolves the miss by that proof."
     )
     return Issue("status", message, ALREADY_PROVEN, "warning")
