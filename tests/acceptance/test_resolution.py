@@ -203,6 +203,21 @@ def test_the_command_line_promotes_and_says_what_is_missing(
     assert "seen by hand" in capsys.readouterr().out
 
 
+def test_the_command_line_names_what_fixed_a_miss_and_what_broke_it_again(
+    desk: Desk, command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+):
+    run = desk.miss()
+    desk.push("1.1.0", RIGHT)
+    desk.experiment("1.1.0")
+    capsys.readouterr()
+    assert command("runs", "feedback", "get", run) == 0
+    assert "fixed by\t1.1.0\nbroken by\t\n" in capsys.readouterr().out
+    desk.push("1.2.0", WRONG)
+    experiment = desk.experiment("1.2.0")
+    assert command("runs", "feedback", "get", run) == 0
+    assert f"fixed by\t1.1.0\nbroken by\t1.2.0\nexperiment\t{experiment}\n" in capsys.readouterr().out
+
+
 def test_a_foreign_run_is_not_promoted(desk: Desk, served: Served):
     run = desk.run()
     with served.http(organization="elsewhere") as foreign:

@@ -129,6 +129,8 @@ def show(found: Json, *, as_json: bool) -> None:
     if feedback is None:
         output.say("Nobody has said anything of this run yet.")
         return
+    resolution = part(feedback, "resolution")
+    evidence, regressed = part(resolution, "evidence"), part(resolution, "regressed")
     output.print_fields(
         {
             "rating": feedback["rating"] and output.status_cell(feedback["rating"]),
@@ -143,12 +145,19 @@ def show(found: Json, *, as_json: bool) -> None:
             "ignored because": feedback["reason"],
             "settled": output.moment_cell(feedback["resolvedAt"]),
             "settled by": feedback["resolvedByEmail"],
-            "proven": part(feedback, "resolution").get("proven"),
-            "live": part(feedback, "resolution").get("live"),
-            "without proof because": part(feedback, "resolution").get("override"),
+            "proven": resolution.get("proven"),
+            "fixed by": _version(evidence or part(regressed, "fixedBy")),
+            "broken by": _version(part(regressed, "brokenBy")),
+            "experiment": evidence.get("experimentId") or regressed.get("experimentId"),
+            "live": resolution.get("live"),
+            "without proof because": resolution.get("override"),
             "awaits": found.get("awaits"),
         }
     )
+
+
+def _version(named: Json) -> str | None:
+    return named.get("version") or named.get("versionId")
 
 
 def _changed(name: str, change: Json) -> str:
