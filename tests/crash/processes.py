@@ -1,5 +1,6 @@
 """An installation of real processes that can be killed, paused, stopped and started again."""
 
+import asyncio
 import os
 import random
 import signal
@@ -177,7 +178,7 @@ class Installation:
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(0.1)
+                await asyncio.sleep(0.1)
 
     async def until_finished(self, count: int) -> list[asyncpg.Record]:
         """Wait until so many runs are finished; return all runs."""
@@ -190,7 +191,7 @@ class Installation:
                 open_runs = [dict(run) for run in runs if not run["completed_at"]]
                 message = f"{len(runs)} of {count} runs, of which not finished: {open_runs}"
                 raise AssertionError(message)
-            time.sleep(0.1)
+            await asyncio.sleep(0.1)
 
     def effects_by_key(self) -> dict[str, list[float]]:
         """When each idempotency key was used."""
