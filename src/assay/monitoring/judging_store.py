@@ -15,22 +15,25 @@ SELECT organization_id, automation_id, (policy->>'judgeShare')::float8 AS share 
 WHERE (policy->>'judgeShare')::float8 > 0 ORDER BY automation_id
 """
 
-_UNJUDGED = """
+# `$3` is the share.
+_THEIRS = """
+organization_id = $1 AND automation_id = $2 AND outcome = 'completed' AND mode = 'live' AND sample_rank < $3
+    AND parent_run_id IS NULL AND NOT in_experiment"""
+
+_UNJUDGED = f"""
 SELECT id FROM runs r
-WHERE organization_id = $1 AND automation_id = $2 AND outcome = 'completed' AND mode = 'live' AND sample_rank < $3
-    AND parent_run_id IS NULL AND NOT in_experiment AND completed_at > now() - interval '1 day'
+WHERE {_THEIRS} AND completed_at > now() - interval '1 day'
     AND NOT EXISTS (SELECT FROM live_judgements j WHERE j.run_id = r.id)
 ORDER BY completed_at LIMIT $4
 """
 
 # What ended just now is judged by the next look.
-_PACE = """
+_PACE = f"""
 SELECT count(*) AS due, count(*) FILTER (WHERE seen.said IS NOT NULL) AS judged,
        count(*) FILTER (WHERE seen.said > 0) AS said
 FROM (
     SELECT id FROM runs
-    WHERE organization_id = $1 AND automation_id = $2 AND outcome = 'completed' AND mode = 'live' AND sample_rank < $3
-        AND parent_run_id IS NULL AND NOT in_experiment AND completed_at > greatest(now() - interval '1 day', $4)
+    WHERE {_THEIRS} AND completed_at > greatest(now() - interval '1 day', $4)
         AND completed_at < now() - interval '10 minutes'
     ORDER BY completed_at DESC LIMIT $5
 ) AS due LEFT JOIN LATERAL (
