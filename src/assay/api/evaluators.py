@@ -20,23 +20,20 @@ from assay.errors import InvalidValueError, Issue
 router = APIRouter(tags=["evaluators"])
 
 
-class EvaluatorsBody(BaseModel):
-    """The text to put in force."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    yaml: str = Field(min_length=1, max_length=2**20, description="The whole evaluators.yaml; up to 1 MiB.")
-    replacing: int | None = Field(
-        default=None, ge=0, description="The number of those it was made from, 0 for none: others are not replaced."
-    )
-
-
 class ValidateBody(BaseModel):
     """A text to check."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
     yaml: str = Field(min_length=1, max_length=2**20, description="The whole evaluators.yaml; up to 1 MiB.")
+
+
+class EvaluatorsBody(ValidateBody):
+    """A text to put in force."""
+
+    replacing: int | None = Field(
+        default=None, ge=0, description="The number of those it was made from, 0 for none: others are not replaced."
+    )
 
 
 class TryBody(BaseModel):

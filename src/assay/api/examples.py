@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from assay import access, automations, datasets, files, reviews
 from assay.api import parameters
-from assay.api.bodies import checked, read_json
+from assay.api.bodies import checked, described, read_json
 from assay.api.callers import PREFIXES, Authorized, Here, Server, route_template
 from assay.api.errors import JsonResponse
 from assay.api.multipart import MalformedMultipartError, open_form
@@ -63,9 +63,6 @@ def _folder(request: Request) -> datasets.Folder:
 InFolder = Annotated[datasets.Folder, Depends(_folder)]
 """Which of an example's folders the route is about: every one of its files has both."""
 
-_BODY = {"requestBody": {"content": {"application/json": {"schema": ExampleBody.model_json_schema()}}}}
-_RENAME = {"requestBody": {"content": {"application/json": {"schema": RenameBody.model_json_schema()}}}}
-
 
 @router.get("/automations/{automation_id}/examples")
 async def list_examples(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
@@ -92,7 +89,7 @@ async def list_examples(request: Request, automation_id: str, caller: Authorized
     return JsonResponse({"data": data, "total": total, "limit": limit, "offset": offset})
 
 
-@router.post("/automations/{automation_id}/examples", status_code=201, openapi_extra=_BODY)
+@router.post("/automations/{automation_id}/examples", status_code=201, openapi_extra=described(ExampleBody))
 async def create_example(request: Request, automation_id: str, caller: Authorized, server: Here) -> Response:
     """Add an example; its files are uploaded afterwards, so references are checked when it runs."""
     automation = await _automation(automation_id, caller, server)
@@ -109,7 +106,7 @@ async def get_example(automation_id: str, example_id: str, caller: Authorized, s
     return JsonResponse(_example(automation, found))
 
 
-@router.patch("/automations/{automation_id}/examples/{example_id}", openapi_extra=_BODY)
+@router.patch("/automations/{automation_id}/examples/{example_id}", openapi_extra=described(ExampleBody))
 async def update_example(
     request: Request, automation_id: str, example_id: str, caller: Authorized, server: Here
 ) -> Response:
@@ -217,8 +214,12 @@ async def get_file(
     )
 
 
-@router.patch("/automations/{automation_id}/examples/{example_id}/input/{path:path}", openapi_extra=_RENAME)
-@router.patch("/automations/{automation_id}/examples/{example_id}/expected/{path:path}", openapi_extra=_RENAME)
+@router.patch(
+    "/automations/{automation_id}/examples/{example_id}/input/{path:path}", openapi_extra=described(RenameBody)
+)
+@router.patch(
+    "/automations/{automation_id}/examples/{example_id}/expected/{path:path}", openapi_extra=described(RenameBody)
+)
 async def rename_file(
     request: Request, automation_id: str, example_id: str, path: str, folder: InFolder, caller: Authorized, server: Here
 ) -> Response:

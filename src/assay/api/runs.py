@@ -109,7 +109,7 @@ async def delete_run(run_id: str, caller: Authorized, server: Here) -> Response:
 
 @router.post("/runs/{run_id}/cancel")
 async def cancel_run(run_id: str, caller: Authorized, server: Here) -> Response:
-    """Cancel a run: at once if it has not started, else at its next step. Safe to repeat."""
+    """Cancel a run: at once if it has not started, else at its next step; with it what it waits for. Safe to repeat."""
     async with server.database.transaction() as tx:
         found = await runs.cancel(tx, caller, run_id)
         run = await _run(tx, caller.organization_id, run_id)

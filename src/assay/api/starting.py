@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from assay import access, rollouts, runs
 from assay.api import parameters, run_bodies
-from assay.api.bodies import MalformedJsonError, checked, parse_json, read_json
+from assay.api.bodies import MalformedJsonError, checked, described, parse_json, read_json
 from assay.api.callers import Authorized, Here, Server
 from assay.api.errors import JsonResponse, envelope, issue_body
 from assay.api.multipart import MalformedMultipartError, open_form
@@ -56,9 +56,7 @@ class _Start:
     coerce_strings: bool = False
 
 
-@router.post(
-    "/runs", openapi_extra={"requestBody": {"content": {"application/json": {"schema": StartBody.model_json_schema()}}}}
-)
+@router.post("/runs", openapi_extra=described(StartBody))
 async def start_run(request: Request, caller: Authorized, server: Here) -> Response:
     """Start a run; with `wait_for_completion` the answer is held until it ends.
 

@@ -20,7 +20,7 @@ from assay.automations.errors import (
     VersionNotIncreasingError,
     WorkflowNameConflictError,
 )
-from assay.automations.inputs import FILE_MARK, InputContract
+from assay.automations.inputs import FILE_MARK, FILE_REFERENCES, InputContract
 from assay.automations.limits import all_limits, set_limits
 from assay.automations.listing import list_automations, list_versions
 from assay.automations.model import (
@@ -43,6 +43,7 @@ from assay.automations.versions import check_workflow, hold, promote, push, read
 
 __all__ = [
     "FILE_MARK",
+    "FILE_REFERENCES",
     "AskedModel",
     "Automation",
     "AutomationNotFoundError",

@@ -13,7 +13,8 @@ from assay.automations.errors import InvalidInputError
 from assay.errors import Issue
 
 FILE_MARK = "x-eigenpal-type"
-_FILE_REFERENCES = ("fileId", "$fileId", "$inline", "$file")
+FILE_REFERENCES = ("fileId", "$fileId", "$inline", "$file")
+"""Keys of an object that stands for a file; it has one of them."""
 _PLAIN_TYPES = ("string", "number", "integer", "boolean", "object", "array")
 INPUT_TYPES = (*_PLAIN_TYPES, "enum", "file")
 
@@ -146,7 +147,7 @@ def _schema_of(declaration: Mapping[str, Any]) -> dict[str, Any]:
 def _typed(declaration: Mapping[str, Any]) -> dict[str, Any]:
     name = declaration.get("type")
     if name == "file":
-        choices = [{"required": [reference]} for reference in _FILE_REFERENCES]
+        choices = [{"required": [reference]} for reference in FILE_REFERENCES]
         return {"type": "object", FILE_MARK: "file", "anyOf": choices}
     if name == "enum":
         return {"enum": list(declaration.get("values") or ())}

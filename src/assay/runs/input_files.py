@@ -10,11 +10,11 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from assay import db, files
+from assay import automations, db, files
 from assay.errors import InvalidValueError, Issue
 
 FILE_KEYS = frozenset({"fileId", "$fileId", "filename", "mimeType"})
-MARKS = frozenset({"fileId", "$fileId", "$inline", "$file"})
+_REFERENCES = frozenset(automations.FILE_REFERENCES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def _may_name_files(value: Mapping[str, JsonValue]) -> bool:
         node = waiting.pop()
         if isinstance(node, Mapping):
             mapping = cast("Mapping[str, JsonValue]", node)
-            if not MARKS.isdisjoint(mapping):
+            if not _REFERENCES.isdisjoint(mapping):
                 return True
             waiting += [inner for inner in mapping.values() if isinstance(inner, dict | list)]
         elif isinstance(node, list):
