@@ -56,15 +56,23 @@ async def test_what_is_wrong_is_said_at_its_field(http: httpx.Client, page_as: P
 
 async def test_evaluators_are_tried_on_the_latest_run_and_nothing_is_kept(http: httpx.Client, page_as: PageAs):
     path = prepared(http, "ev-try", "seven")
+    wrong = {"name": "wrong", "input": {"total": 7}, "expected": {"total": 9}}
+    http.post("/automations/workflows.ev-try/examples", json=wrong).raise_for_status()
     page = await page_as()
     await page.goto(path)
-    await page.get_by_role("button", name="Run seven").click()
-    await expect(page.locator("#examples").get_by_text("completed")).to_be_visible(timeout=20_000)
+    for name in ("seven", "wrong"):
+        await page.get_by_role("button", name=f"Run {name}").click()
+        row = page.locator("#examples").get_by_role("row", name=name)
+        await expect(row.get_by_text("completed")).to_be_visible(timeout=20_000)
     body = {"expected": {"total": 8}}
     http.patch("/automations/workflows.ev-try/examples/seven", json=body).raise_for_status()
     await page.goto("/automations/ev-try/evaluators?view=yaml")
     await page.locator(".cm-content").fill("evaluators:\n  - name: same\n    type: exact-diff\n")
     await page.get_by_role("button", name="Try").click()
     await expect(page.locator("#try")).to_contain_text("pass")
+    await page.locator("select[name=example]").select_option("wrong")
+    await page.get_by_role("button", name="Try").click()
+    mismatches = page.get_by_role("group", name="Mismatches of same")
+    await expect(mismatches.get_by_role("row", name="total")).to_contain_text("9")
     assert stored(http, "ev-try") == ""
     await fits(page)
