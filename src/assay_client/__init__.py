@@ -8,6 +8,7 @@ with Client(api_key="asy_…") as client:
 from assay_client.automations import Automations, Limits
 from assay_client.beside import FileBesideError, read_beside, write_beside
 from assay_client.client import DEFAULT_BASE_URL, Client
+from assay_client.comparisons import Order
 from assay_client.datasets import Datasets
 from assay_client.errors import (
     ApiError,
@@ -15,6 +16,7 @@ from assay_client.errors import (
     ConflictError,
     ConnectionFailedError,
     ForbiddenError,
+    InvalidArgumentError,
     InvalidBaseUrlError,
     InvalidRequestError,
     NotFoundError,
@@ -50,11 +52,13 @@ __all__ = [
     "FileSource",
     "Files",
     "ForbiddenError",
+    "InvalidArgumentError",
     "InvalidBaseUrlError",
     "InvalidRequestError",
     "Keys",
     "Limits",
     "NotFoundError",
+    "Order",
     "Providers",
     "RateLimitedError",
     "Runs",

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import IO, Any, Literal, TypedDict
 
-from assay_client.transport import Transport, segment
+from assay_client.transport import Transport, segment, segments
 
 
 class Limits(TypedDict, total=False):
@@ -76,8 +76,7 @@ class Automations:
 
     def version_file(self, automation: str, version_id: str, path: str, to: IO[bytes]) -> int:
         """Write the bytes of a version's file to an open file; return how many."""
-        place = "/".join(segment(part) for part in path.split("/"))
-        return self._transport.download(f"{_versions(automation)}/{segment(version_id)}/files/{place}", to)
+        return self._transport.download(f"{_versions(automation)}/{segment(version_id)}/files/{segments(path)}", to)
 
     def push_version(
         self, automation: str, yaml: str, *, activate: bool | None = None, files: Mapping[str, bytes] | None = None

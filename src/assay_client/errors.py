@@ -2,6 +2,7 @@
 
 AssayClientError
 ├── InvalidBaseUrlError        the address is no http(s) URL
+├── InvalidArgumentError       what was given cannot be sent
 ├── ConnectionFailedError      nothing answered, or the connection broke
 ├── UnexpectedAnswerError      something answered, but no assay server
 ├── FileBesideError            a file cannot travel with a workflow (in `beside`)
@@ -35,6 +36,10 @@ class AssayClientError(Exception):
 
 class InvalidBaseUrlError(AssayClientError):
     """The address of the server is no http(s) URL."""
+
+
+class InvalidArgumentError(AssayClientError, ValueError):
+    """What was given cannot be sent: a number that JSON has not, or no name of anything; nothing was."""
 
 
 class ConnectionFailedError(AssayClientError):

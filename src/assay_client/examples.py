@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, Any, Literal
-from urllib.parse import quote
 
-from assay_client.transport import Transport, segment
+from assay_client.transport import Transport, segment, segments
 from assay_client.uploads import FileSource, Part
 
 Folder = Literal["input", "expected"]
@@ -138,4 +137,4 @@ def _path(automation: str, example: str | None = None) -> str:
 
 
 def _file(automation: str, example: str, folder: Folder, path: str) -> str:
-    return f"{_path(automation, example)}/{folder}/{quote(path, safe='/')}"
+    return f"{_path(automation, example)}/{folder}/{segments(path)}"

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
-from urllib.parse import quote
 
-from assay_client.transport import Query, Transport, segment
+from assay_client.transport import Query, Transport, segment, segments
 from assay_client.uploads import FileSource, Part
 
 
@@ -103,4 +102,4 @@ def _path(run_id: str) -> str:
 
 
 def _file(run_id: str, name: str) -> str:
-    return f"{_path(run_id)}/expected/{quote(name, safe='/')}"
+    return f"{_path(run_id)}/expected/{segments(name)}"

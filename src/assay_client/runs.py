@@ -1,14 +1,12 @@
 """Runs: starting one so that it is started once, waiting for it, and reading what it left."""
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, Literal
-from urllib.parse import quote
 
 from assay_client.errors import ApiError, WaitTimeoutError
-from assay_client.transport import Query, Transport, segment
+from assay_client.transport import Query, Transport, json_body, segment, segments
 from assay_client.uploads import FileSource, Part
 
 Objects = list[dict[str, Any]]
@@ -162,7 +160,7 @@ class Runs:
 
     def download_artifact(self, run_id: str, path: str, to: IO[bytes]) -> int:
         """Write an artifact to an open file; return its size in bytes."""
-        return self._transport.download(f"{_path(run_id)}/artifacts/{quote(path, safe='/')}", to)
+        return self._transport.download(f"{_path(run_id)}/artifacts/{segments(path)}", to)
 
     def download_zip(self, run_id: str, to: IO[bytes]) -> int:
         """Write a ZIP of the run's output files to an open file; return its size in bytes."""
@@ -205,8 +203,7 @@ def _parts(body: Mapping[str, Any], files: Mapping[str, FileSource | Sequence[Fi
         parts += [Part(f"files.{field}", source) for source in many]
     for name in ("input", "overrides", "metadata"):
         if name in body:
-            text = json.dumps(body[name], ensure_ascii=False, allow_nan=False)
-            parts.append(Part(name, text, "application/json"))
+            parts.append(Part(name, json_body(body[name]).decode(), "application/json"))
     return parts
 
 

@@ -16,6 +16,7 @@ import httpx
 from assay_client.errors import (
     ApiError,
     ConnectionFailedError,
+    InvalidArgumentError,
     InvalidBaseUrlError,
     UnexpectedAnswerError,
     api_error,
@@ -74,9 +75,9 @@ class Transport:
             ConnectionFailedError: there was no answer.
             UnexpectedAnswerError: the answer is no JSON object.
             OSError: a file to upload cannot be read.
-            ValueError: the body is no JSON (NaN, for example).
+            InvalidArgumentError: the body is no JSON (NaN, for example).
         """
-        content = None if body is None else json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        content = None if body is None else json_body(body)
         sent_headers = {**({} if content is None else {"Content-Type": "application/json"}), **(headers or {})}
 
         def send() -> httpx.Response:
@@ -169,9 +170,36 @@ class Transport:
         return ConnectionFailedError(f"The connection to {self.base_url} broke: {error or type(error).__name__}")
 
 
+def json_body(value: object) -> bytes:
+    """Write JSON in UTF-8.
+
+    Raises:
+        InvalidArgumentError: it is none: it holds NaN, or half a surrogate pair.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise InvalidArgumentError(f"This cannot be sent as JSON: {error}.") from error
+
+
 def segment(value: str) -> str:
-    """Quote a value that is one segment of a path."""
+    """Quote a value that is one segment of a path.
+
+    Raises:
+        InvalidArgumentError: it would lead to another path.
+    """
+    if value in {"", ".", ".."}:
+        raise InvalidArgumentError(f"There can be nothing of the name {value!r}.")
     return quote(value, safe="")
+
+
+def segments(path: str) -> str:
+    """Quote a value that is several segments of a path, with slashes between them.
+
+    Raises:
+        InvalidArgumentError: it would lead to another path.
+    """
+    return "/".join(segment(part) for part in path.split("/"))
 
 
 def _checked(base_url: str) -> str:

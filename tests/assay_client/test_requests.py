@@ -18,6 +18,7 @@ from assay_client import (
     ConflictError,
     ConnectionFailedError,
     ForbiddenError,
+    InvalidArgumentError,
     InvalidBaseUrlError,
     InvalidRequestError,
     NotFoundError,
@@ -164,9 +165,24 @@ class TestStarting:
         assert client.runs.start("workflows.x", wait_seconds=5) == failed
         assert len(script.received) == 1
 
-    def test_not_a_number_is_refused_here(self, client: Client) -> None:
-        with pytest.raises(ValueError, match="JSON"):
-            client.runs.start("workflows.x", {"a": float("nan")})
+    @pytest.mark.parametrize("value", [float("nan"), "\ud800"])
+    def test_what_json_has_not_is_refused_here(self, script: Script, client: Client, value: object) -> None:
+        for files in ({}, {"doc": Upload("a.txt", b"")}):
+            with pytest.raises(InvalidArgumentError, match="JSON"):
+                client.runs.start("workflows.x", {"a": value}, files=files)
+        assert script.received == []
+
+    @pytest.mark.parametrize("name", ["..", ".", ""])
+    def test_a_name_leads_to_nothing_else(self, script: Script, client: Client, name: str) -> None:
+        for ask in (
+            lambda: client.examples.delete("workflows.x", name),
+            lambda: client.examples.delete_file("workflows.x", "first", "input", f"{name}/{name}/a"),
+            lambda: client.feedback.delete_expected("exec_1", f"a/{name}"),
+            lambda: client.runs.download_artifact("exec_1", f"{name}/steps", io.BytesIO()),
+        ):
+            with pytest.raises(InvalidArgumentError):
+                ask()
+        assert script.received == []
 
 
 class TestRepeating:

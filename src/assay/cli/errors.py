@@ -9,7 +9,14 @@ import typer
 from assay.cli import formats
 from assay.cli.failure import ExitCode, Failure
 from assay.errors import AssayError
-from assay_client import ApiError, AssayClientError, ConnectionFailedError, ServerError, UnauthenticatedError
+from assay_client import (
+    ApiError,
+    AssayClientError,
+    ConnectionFailedError,
+    InvalidArgumentError,
+    ServerError,
+    UnauthenticatedError,
+)
 from assay_client import WaitTimeoutError as RunTimeoutError
 
 
@@ -31,13 +38,15 @@ def _exit_code(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, typer.TyperException):
         return error.exit_code
-    return ExitCode.MISUSED if isinstance(error, RunTimeoutError) else ExitCode.FAILED
+    return ExitCode.MISUSED if isinstance(error, RunTimeoutError | InvalidArgumentError) else ExitCode.FAILED
 
 
 def _told(error: Exception) -> tuple[str, str | None]:
     if isinstance(error, typer.TyperException):
         context: typer.Context | None = getattr(error, "ctx", None)
-        return error.format_message(), f"{context.command_path} --help" if context else None
+        # Typer says by which exception a value was refused.
+        message = error.format_message().replace(": Value error, ", ": ")
+        return message, f"{context.command_path} --help" if context else None
     if isinstance(error, ApiError):
         return _first_issue(error), _api_hint(error)
     if isinstance(error, Failure | AssayClientError | AssayError):
