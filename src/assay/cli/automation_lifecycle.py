@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import typer
-
 from assay.cli import output
 from assay.cli.answers import Json, items
 from assay.cli.connection import automation_ref, connect
@@ -15,11 +13,11 @@ _NEXT = {
     "run_experiment": "assay gate {name} --run",
     "see_experiments": "assay gate {name}",
     "switch_api_on": "assay automations triggers {name} --enable api",
-    "call_api": "assay run workflows.{name}",
-    "see_runs": "assay runs list --source workflows.{name} --status failed",
+    "call_api": "assay run {target}",
+    "see_runs": "assay runs list {name} --status failed",
     "set_sampling": "assay sampling advice {name}",
     "review": "assay review next",
-    "close_reviews": "assay runs list --source workflows.{name} --feedback-status open",
+    "close_reviews": "assay runs list {name} --feedback-status open",
     "set_gate": "assay gate policy set {name} --help",
     "add_alert": "assay automations alerts add {name} --help",
 }
@@ -41,6 +39,6 @@ def lifecycle(automation: AutomationName, *, base_url: BaseUrl = None, as_json: 
 
 def _print(lines: Sequence[Json], name: str) -> None:
     for line in lines:
-        typer.echo(f"[{'x' if line['done'] else ' '}] {line['title']}: {line['evidence']}")
+        output.print_value(f"[{'x' if line['done'] else ' '}] {line['title']}: {line['evidence']}")
         if line["action"] is not None and not line["done"]:
-            typer.echo(f"    {_NEXT[line['action']].format(name=name)}")
+            output.print_value(f"    {_NEXT[line['action']].format(name=name, target=automation_ref(name))}")
