@@ -151,4 +151,4 @@ def test_the_command_line_changes_one_thing_and_leaves_the_rest(
     assert "No run of the random sample has been reviewed" in err
     code, out, _ = command("sampling", "get", name)
     assert "stratum unsure\t100 % when {{ confidence == 'low' }}" in out
-    assert command("sampling", "set", name)[0] == 1
+    assert command("sampling", "set", name)[0] == 2

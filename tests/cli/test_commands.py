@@ -96,15 +96,27 @@ class TestMisuse:
             "automations triggers x --enable api --disable api",
             "automations limits x --concurrency 0",
             "workflow validate /nowhere.yaml",
+            "automations health x --bucket year",
+            "automations alerts add x --metric nonsense",
+            "automations alerts add x --metric drift --above nan",
+            "gate policy set x",
+            "sampling set x",
+            "workflow dataset example get x ..",
+            "workflow experiment compare evb_1 --sort nonsense",
+            "runs expected delete exec_1 ../../evil --yes",
+            "runs incumbent agreement x --mode eval",
+            "users role --email a@b --role boss",
             "keys list --data-dir /nowhere",
         ],
     )
-    def test_it_is_told_in_one_line_and_exits_with_2(self, assay: Assay, line: str) -> None:
+    def test_it_is_told_in_one_line_and_exits_with_2(self, assay: Assay, script: Script, line: str) -> None:
         finished = assay(line)
+        assert script.received == []
         assert finished.code == 2
         assert finished.out == ""
         first, *others = finished.err.splitlines()
         assert first.startswith("error: ")
+        assert "Value error" not in first
         assert all(other.startswith("hint: ") for other in others)
 
     def test_a_missing_key_says_how_to_make_one(self, assay: Assay, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +209,7 @@ class TestRun:
         script.will_answer(ACCEPTED, Answer(body={**RUN, "finished": False}))
         finished = assay("run workflows.x --wait --max-wait 0")
         assert finished.code == 2
-        assert "exec_1" in finished.err
+        assert "assay runs watch exec_1" in finished.err
 
     def test_a_server_that_is_lost_meanwhile_exits_with_3(
         self, assay: Assay, script: Script, monkeypatch: pytest.MonkeyPatch
@@ -233,6 +245,30 @@ class TestLists:
         finished = assay("runs list --json")
         assert json.loads(finished.out) == [FAILED]
         assert "\x1b" not in finished.out
+
+    def test_how_many_are_left_is_said(self, assay: Assay, script: Script) -> None:
+        version = {"id": "wfv_1", "version": "1.0.0", "isCurrent": True, "createdAt": None, "contentHash": "abc"}
+        page = {"data": [version], "total": 4, "limit": 1, "offset": 1}
+        script.will_answer(*[Answer(body=page)] * 3)
+        first = assay("workflow versions x --limit 1 --offset 1")
+        assert first.out == "1.0.0\ttrue\t\tabc\twfv_1\n"
+        assert first.err == "2 more: --offset and --limit show them.\n"
+        assert assay("workflow versions x --limit 1 --offset 3").err == ""
+        assert json.loads(assay("workflow versions x --limit 1 --offset 1 --json").out) == page
+
+    def test_that_there_is_none_is_said_beside_the_data(self, assay: Assay, script: Script) -> None:
+        script.will_answer(Answer(body={"runs": [], "nextCursor": None}))
+        finished = assay("runs list invoices")
+        assert (finished.code, finished.out) == (0, "")
+        assert finished.err == "No run is like that.\n"
+
+
+class TestGet:
+    def test_a_step_that_was_not_done_is_said(self, assay: Assay, script: Script) -> None:
+        script.will_answer(Answer(body={"steps": [{"stepName": "parse"}]}))
+        finished = assay("runs get exec_1 --step parse,prase")
+        assert json.loads(finished.out) == [{"stepName": "parse"}]
+        assert finished.err == "The run has done no step 'prase': assay runs trace exec_1\n"
 
 
 class TestCompare:
@@ -324,6 +360,12 @@ class TestPull:
         lines = assay("workflow diff a 1.0.0 1.1.0").out.splitlines()
         assert lines[:2] == ["--- 1.0.0", "+++ 1.1.0"]
         assert lines[-2:] == ["-version: 1.0.0", "+version: 1.1.0"]
+        script.will_answer(*(Answer(200, one) for one in versions))
+        assert json.loads(assay("workflow diff a 1.0.0 1.1.0 --json").out) == {
+            "before": "1.0.0",
+            "after": "1.1.0",
+            "diff": lines,
+        }
 
     def test_what_is_printed_says_what_is_missing(self, assay: Assay, script: Script) -> None:
         script.will_answer(Answer(body={**PULLED, "files": [{"path": "a.docx"}]}))

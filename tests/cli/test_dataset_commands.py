@@ -42,6 +42,14 @@ def test_what_a_miss_rests_on_is_changed_for_a_reason(assay: Assay, script: Scri
     assert script.received[0].json == {"expected": {"n": 2}}
 
 
+def test_an_example_whose_files_did_not_arrive_is_named(assay: Assay, script: Script, tmp_path: Path):
+    (tmp_path / "a.pdf").write_bytes(b"a")
+    script.will_answer(Answer(201, EXAMPLE), Answer(413, {"issues": [], "requestId": "req_1"}))
+    done = assay(f"workflow dataset example create contracts --name first --attach doc={tmp_path}/a.pdf")
+    assert done.code == 1
+    assert "assay workflow dataset example files add wf_1 first" in done.err
+
+
 def test_everything_that_an_example_holds_can_be_said(assay: Assay, script: Script):
     script.will_answer(Answer(201, EXAMPLE))
     assay(

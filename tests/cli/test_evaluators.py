@@ -36,6 +36,13 @@ def test_validate_needs_no_server_and_tells_everything_with_its_place(assay: Ass
     assert "exact-diff" in second
 
 
+def test_a_file_that_cannot_be_tried_shows_the_places(assay: Assay, script: Script, written: Path) -> None:
+    issue = {"field": "x", "message": "line 1: No.", "code": "unknown_key", "severity": "error", "line": 1, "column": 2}
+    script.will_answer(Answer(400, {"issues": [issue], "requestId": "req_1"}))
+    done = assay(f"workflow evaluators try invoices first --file {written}")
+    assert (done.code, done.out) == (1, f"{written}:1:2: unknown_key No.\n")
+
+
 def test_push_sends_the_text_and_prints_its_number(assay: Assay, script: Script, written: Path) -> None:
     script.will_answer(Answer(200, FOUND))
     done = assay(f"workflow evaluators push invoices --file {written}")

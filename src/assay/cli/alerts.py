@@ -1,6 +1,6 @@
 """`assay automations alerts`: being told when an automation does badly."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,12 +12,17 @@ from assay.cli.options import AsJson, AutomationName, BaseUrl
 app = typer.Typer(help="Watch automations: list, add, preview, remove alerts.")
 
 Metric = Annotated[
-    str,
-    typer.Option(
-        "--metric",
-        metavar="NAME",
-        help="failure_rate, error_count, latency_p95, open_debt_age, queue_age, miss_rate, drift or unlike_dataset.",
-    ),
+    Literal[
+        "failure_rate",
+        "error_count",
+        "latency_p95",
+        "open_debt_age",
+        "queue_age",
+        "miss_rate",
+        "drift",
+        "unlike_dataset",
+    ],
+    typer.Option("--metric", help="What is watched.", show_default=False),
 ]
 Threshold = Annotated[float, typer.Option("--above", metavar="N", help="It fires while the value is above this.")]
 Window = Annotated[int, typer.Option("--window", metavar="MINUTES", help="Runs that ended in so many minutes.")]

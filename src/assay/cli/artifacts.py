@@ -1,7 +1,7 @@
 """`assay runs artifacts`: the files that went into a run and came out of it."""
 
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +10,7 @@ from assay.cli import formats, output
 from assay.cli.answers import Json
 from assay.cli.connection import connect
 from assay.cli.failure import Failure
+from assay.cli.fetching import arriving, inside
 from assay.cli.options import AsJson, BaseUrl, RunId
 from assay_client import Client
 
@@ -80,19 +81,6 @@ def _wanted(artifacts: Iterable[Json], roles: Iterable[str], paths: Iterable[str
 def _save(client: Client, run_id: str, artifact: Json, folder: Path) -> Path:
     target = folder / inside(artifact["path"])
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.part")
-    try:
-        with output.working(f"{artifact['path']} …"), draft.open("wb") as file:
-            client.runs.download_artifact(run_id, artifact["path"], file)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
+    with output.working(f"{artifact['path']} …"), arriving(target) as file:
+        client.runs.download_artifact(run_id, artifact["path"], file)
     return target
-
-
-def inside(path: str) -> PurePosixPath:
-    """Refuse a path that would lead out of the folder: the server is not to be trusted with this machine's files."""
-    relative = PurePosixPath(path)
-    if relative.is_absolute() or ".." in relative.parts or "\\" in path or "\0" in path:
-        raise Failure(f"The path {path!r} leads out of the folder.")
-    return relative

@@ -36,3 +36,5 @@ def audit(
         for one in found
     ]
     output.print_rows(("when", "who", "what", "to what", "more"), rows)
+    if not rows:
+        output.say("Nothing of that was done.")

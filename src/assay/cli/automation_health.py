@@ -1,13 +1,9 @@
 """`assay automations health`: how an automation fares in production, on one screen."""
 
-from typing import Annotated
-
-import typer
-
 from assay.cli import formats, output
 from assay.cli.answers import Json, items, part
 from assay.cli.connection import automation_ref, connect
-from assay.cli.options import AsJson, AutomationName, BaseUrl
+from assay.cli.options import AsJson, AutomationName, BaseUrl, Bucket, Since, Until
 
 _STATES = {
     "no_traffic": "no runs",
@@ -24,8 +20,6 @@ _NOT_JUDGING = {
     "behind": "is behind: {judgedRuns} of {dueRuns} runs that should have been judged by now",
     "nothing_said": "in vain: of {dueRuns} runs the judges could not say anything; is a model configured?",
 }
-Since = Annotated[str | None, typer.Option("--from", metavar="MOMENT", help="ISO 8601, or how long ago, as 7d.")]
-Until = Annotated[str | None, typer.Option("--to", metavar="MOMENT", help="As --from.")]
 
 
 def health(
@@ -33,7 +27,7 @@ def health(
     *,
     since: Since = None,
     until: Until = None,
-    bucket: Annotated[str, typer.Option("--bucket", metavar="day|week|month", help="How to sum up.")] = "week",
+    bucket: Bucket = "week",
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:

@@ -1,14 +1,9 @@
 """`assay automations operations`: how an automation runs, on one screen."""
 
-from typing import Annotated
-
-import typer
-
 from assay.cli import output
 from assay.cli.answers import Json, items, part
-from assay.cli.automation_health import Since, Until
 from assay.cli.connection import automation_ref, connect
-from assay.cli.options import AsJson, AutomationName, BaseUrl
+from assay.cli.options import AsJson, AutomationName, BaseUrl, Bucket, Since, Until
 
 
 def operations(
@@ -16,7 +11,7 @@ def operations(
     *,
     since: Since = None,
     until: Until = None,
-    bucket: Annotated[str, typer.Option("--bucket", metavar="day|week|month", help="How to sum up.")] = "day",
+    bucket: Bucket = "day",
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:

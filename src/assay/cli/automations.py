@@ -13,6 +13,7 @@ from assay.cli.automation_operations import operations
 from assay.cli.connection import automation_ref, connect
 from assay.cli.options import AsJson, AutomationName, BaseUrl
 from assay.cli.output import Value
+from assay.cli.paging import Offset, PageSize, print_page
 from assay.cli.required_repeats import proof
 from assay_client import Limits
 
@@ -32,8 +33,6 @@ app.command("lifecycle")(lifecycle)
 app.command("proof")(proof)
 
 Search = Annotated[str | None, typer.Option("--search", help="Part of the name or the description.")]
-PageSize = Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at most.")]
-Offset = Annotated[int, typer.Option("--offset", min=0, help="How many to pass over.")]
 
 
 @app.command("list")
@@ -157,12 +156,8 @@ def print_automations(
     """Print a page of automations, and say if there are more."""
     with connect(base_url) as client:
         page = client.automations.list(search=search, kind=kind, limit=limit, offset=offset)
-    if as_json:
-        output.print_json(page)
-        return
     titles = ("id", "type", "name", "version", "api", "manual", "updated", "description")
-    output.print_rows(titles, [_row(found) for found in page["data"]])
-    output.say_left(page["total"] - offset - len(page["data"]))
+    print_page(page, titles, _row, offset=offset, as_json=as_json)
 
 
 def _row(found: Json) -> tuple[Value, ...]:

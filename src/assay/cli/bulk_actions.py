@@ -75,7 +75,7 @@ def _act(
             output.confirm(f"{word} {formats.count(found['count'], 'run')}{left}?", yes=yes)
             found = client.runs.act_on_many(action, filters)
     if as_json:
-        output.print_json(found)
+        output.print_json({**found, "dryRun": False})
         return
     done = {"cancel": "cancelled", "delete": "deleted"}[action]
     output.print_fields({done: found["count"], "kept": found["kept"]})

@@ -1,6 +1,6 @@
 """`assay workflow experiment compare`: two experiments side by side."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
@@ -9,10 +9,9 @@ from assay.cli.answers import Json, items, part
 from assay.cli.connection import connect
 from assay.cli.failure import ExitCode, Failure
 from assay.cli.options import AsJson, BaseUrl
-from assay_client import Client
+from assay_client import Client, Order
 
 _STYLES = {"regression": "bold red", "improvement": "green", "incomparable": "yellow"}
-_ORDERS = ("abs-delta-desc", "delta-asc", "delta-desc", "name")
 
 
 def compare(
@@ -25,7 +24,7 @@ def compare(
         float | None,
         typer.Option("--threshold", min=0, max=1, help="What a score must change by to count. [default: 0.05]"),
     ] = None,
-    sort: Annotated[str, typer.Option("--sort", help=f"{', '.join(_ORDERS)}.")] = _ORDERS[0],
+    sort: Annotated[Order, typer.Option("--sort", help="What comes first.")] = "abs-delta-desc",
     fail_on_regression: Annotated[
         bool, typer.Option("--fail-on-regression", help="Exit with 1 if any score went down by more than that.")
     ] = False,
@@ -36,11 +35,9 @@ def compare(
 
     Regressions and improvements are listed; the sentence rests on the examples that both graded, unchanged.
     """
-    if sort not in _ORDERS:
-        raise typer.BadParameter(f"--sort is one of {', '.join(_ORDERS)}.")
     with connect(base_url) as client:
         a, b = _both(client, baseline, experiment)
-        found = client.comparisons.get(a, b, threshold=threshold, sort=cast("Any", sort))
+        found = client.comparisons.get(a, b, threshold=threshold, sort=sort)
     if as_json:
         output.print_json(found)
     else:

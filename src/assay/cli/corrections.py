@@ -1,9 +1,10 @@
 """How a corrected field is written on the command line: `/lines/0/amount=12.5`."""
 
-import json
 from typing import Any
 
 import typer
+
+from assay.cli import json_text
 
 
 def parsed(option: str) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def parsed(option: str) -> dict[str, Any]:
     if not mark or (pointer and not pointer.startswith("/")):
         raise typer.BadParameter(f"--correct is POINTER=VALUE, such as /lines/0/amount=12.5; {option} is not.")
     try:
-        value: Any = json.loads(text)
+        value = json_text.parsed_if_json("--correct", text)
     except ValueError:
         value = text
     return {"kind": "field", "path": pointer, "correctedValue": value}

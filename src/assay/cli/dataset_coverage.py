@@ -7,7 +7,7 @@ import typer
 from assay.cli import formats, output
 from assay.cli.answers import Json, items, part
 from assay.cli.connection import automation_ref, connect
-from assay.cli.options import AsJson, AutomationName, BaseUrl
+from assay.cli.options import AsJson, AutomationName, BaseUrl, Since, Until
 
 FEATURES = ("type", "size", "pages", "language", "source")
 _NAMED = 10
@@ -16,12 +16,8 @@ _NAMED = 10
 def coverage(
     automation: AutomationName,
     *,
-    created_from: Annotated[
-        str | None, typer.Option("--from", metavar="MOMENT", help="ISO 8601, or how long ago: 90m, 24h, 7d.")
-    ] = None,
-    created_to: Annotated[
-        str | None, typer.Option("--to", metavar="MOMENT", help="Up to and without this moment.")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="Look at so many newest runs.")] = 10_000,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
@@ -32,7 +28,7 @@ def coverage(
     it had and the newest of them.
     """
     with connect(base_url) as client:
-        found = client.datasets.coverage(automation_ref(automation), from_=created_from, to=created_to, limit=limit)
+        found = client.datasets.coverage(automation_ref(automation), from_=since, to=until, limit=limit)
     if as_json:
         output.print_json(found)
         return

@@ -8,6 +8,7 @@ import typer
 from assay.cli import formats, output
 from assay.cli.answers import items
 from assay.cli.connection import automation_ref, connect
+from assay.cli.fetching import arriving
 from assay.cli.options import AsJson, AutomationName, BaseUrl, ExampleName, Override, Yes
 
 app = typer.Typer(help="Files of an example: list, add, get, rename, delete.")
@@ -53,14 +54,20 @@ def add(
     folder: Folder = "input",
     override: Override = None,
     base_url: BaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add files, over those of the same names; prints where they lie.
 
     Nothing refers to them yet: `example update --attach FIELD=PATH` does both.
     """
     with connect(base_url) as client:
-        for path in client.examples.add_files(automation_ref(automation), example, folder, files, override=override):
-            output.print_value(f"{folder}/{path}")
+        added = client.examples.add_files(automation_ref(automation), example, folder, files, override=override)
+    places = [f"{folder}/{path}" for path in added]
+    if as_json:
+        output.print_json(places)
+        return
+    for place in places:
+        output.print_value(place)
 
 
 @app.command("get")
@@ -72,17 +79,16 @@ def get(
     folder: Folder = "input",
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it there; else its name.")] = None,
     base_url: BaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Fetch a file; prints where it is."""
     target = out or Path(PurePosixPath(path).name)
-    draft = target.with_name(f".{target.name}.part")
-    try:
-        with connect(base_url) as client, draft.open("wb") as file:
-            client.examples.download_file(automation_ref(automation), example, folder, path, file)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-    output.print_value(str(target))
+    with connect(base_url) as client, arriving(target) as file:
+        size = client.examples.download_file(automation_ref(automation), example, folder, path, file)
+    if as_json:
+        output.print_json({"path": str(target), "bytes": size})
+    else:
+        output.print_value(str(target))
 
 
 @app.command("rename")
@@ -95,11 +101,15 @@ def rename(
     folder: Folder = "input",
     override: Override = None,
     base_url: BaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Give a file another name; what refers to it follows."""
+    """Give a file another name; what refers to it follows. Prints where it lies."""
     with connect(base_url) as client:
         done = client.examples.rename_file(automation_ref(automation), example, folder, path, name, override=override)
-    output.print_value(f"{folder}/{done['path']}")
+    if as_json:
+        output.print_json(done)
+    else:
+        output.print_value(f"{folder}/{done['path']}")
 
 
 @app.command("delete")

@@ -1,6 +1,5 @@
 """`assay workflow dataset example`: single examples on the server."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,11 @@ from assay.cli import dataset_example_files, output
 from assay.cli.answers import Json, items
 from assay.cli.connection import automation_ref, connect
 from assay.cli.issues import read_text
+from assay.cli.json_text import parsed
 from assay.cli.option_groups import takes
 from assay.cli.options import AsJson, AutomationName, BaseUrl, ExampleName, Override, Yes
-from assay_client import Client
+from assay.cli.paging import Offset, PageSize, print_page
+from assay_client import AssayClientError, Client
 
 app = typer.Typer(help="Single examples: create, get, history, update, delete, and their files.")
 app.add_typer(dataset_example_files.app, name="files")
@@ -85,9 +86,9 @@ def given_values(  # noqa: PLR0913 (one parameter an option)
         if text is not None and file is not None:
             raise typer.BadParameter(f"--{key}-json and --{key}-file exclude each other.")
         if text is not None:
-            values[key] = _parsed(f"--{key}-json", text)
+            values[key] = parsed(f"--{key}-json", text)
         elif file is not None:
-            values[key] = _parsed(str(file), read_text(file))
+            values[key] = parsed(str(file), read_text(file))
     return Given(values, _attachments(attach or []))
 
 
@@ -156,31 +157,16 @@ def history(
     automation: AutomationName,
     example: ExampleName,
     *,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at most.")] = 50,
-    offset: Annotated[int, typer.Option("--offset", min=0, help="How many to pass over.")] = 0,
+    limit: PageSize = 50,
+    offset: Offset = 0,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """List what an example was, newest first; `get --version` shows one."""
     with connect(base_url) as client:
         page = client.examples.versions(automation_ref(automation), example, limit=limit, offset=offset)
-    if as_json:
-        output.print_json(page)
-        return
-    rows = [
-        (
-            one["id"],
-            one["name"],
-            one["fromRevision"],
-            one["action"],
-            output.moment_cell(one["createdAt"]),
-            one["email"] or one["createdBy"],
-            one["gradedHash"][:12],
-        )
-        for one in page["data"]
-    ]
-    output.print_rows(("version", "name", "revision", "by", "when", "who", "graded as"), rows)
-    output.say_left(page["total"] - offset - len(rows))
+    titles = ("version", "name", "revision", "by", "when", "who", "graded as")
+    print_page(page, titles, _version_row, offset=offset, as_json=as_json)
 
 
 @app.command("update")
@@ -224,18 +210,23 @@ def delete(
     _print_made(gone, as_json=as_json)
 
 
+def _version_row(version: Json) -> Sequence[output.Value]:
+    return (
+        version["id"],
+        version["name"],
+        version["fromRevision"],
+        version["action"],
+        output.moment_cell(version["createdAt"]),
+        version["email"] or version["createdBy"],
+        version["gradedHash"][:12],
+    )
+
+
 def _print_made(example: Json, *, as_json: bool) -> None:
     if as_json:
         output.print_json(example)
     else:
         output.print_line(example["id"], example["name"])
-
-
-def _parsed(where: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{where} is no JSON: {error}") from error
 
 
 def _attachments(options: Sequence[str]) -> list[tuple[str, Path]]:
@@ -267,5 +258,12 @@ def _attach(
     if not files:
         return example
     automation, example_id = example["automationId"], example["id"]
-    client.examples.add_files(automation, example_id, "input", [path for _, path in files], override=override)
+    try:
+        client.examples.add_files(automation, example_id, "input", [path for _, path in files], override=override)
+    except (AssayClientError, OSError):
+        output.say(
+            f"The example {example['name']} is kept, but lacks its files:"
+            f" assay workflow dataset example files add {automation} {example['name']} FILE…"
+        )
+        raise
     return client.examples.get(automation, example_id)

@@ -12,13 +12,13 @@ import typer
 
 from assay.cli import dataset_coverage, dataset_examples, formats, output
 from assay.cli.answers import Json, items
-from assay.cli.automations import Offset, PageSize
 from assay.cli.connection import automation_ref, connect
 from assay.cli.dataset_difference import Difference, difference, parts_of_local
 from assay.cli.dataset_folder import EXAMPLES, archive_of, examples_in, root_of, unpack
 from assay.cli.failure import Failure
 from assay.cli.issues import issue_line
 from assay.cli.options import AsJson, AutomationName, BaseUrl, Override, Yes
+from assay.cli.paging import Offset, PageSize, print_page
 from assay_client import ApiError
 
 DEFAULT_FOLDER = Path("dataset")
@@ -38,7 +38,7 @@ def list_examples(
     automation: AutomationName,
     *,
     search: Annotated[str | None, typer.Option("--search", help="Part of the name or the annotation.")] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at most.")] = 100,
+    limit: PageSize = 100,
     offset: Offset = 0,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
@@ -46,23 +46,8 @@ def list_examples(
     """List the examples of a workflow, in their order."""
     with connect(base_url) as client:
         page = client.examples.list(automation_ref(automation), search=search, limit=limit, offset=offset)
-    if as_json:
-        output.print_json(page)
-        return
-    rows = [
-        (
-            one["name"],
-            dataset_examples.expectation(one),
-            len(items(one, "inputFiles")) + len(items(one, "expectedFiles")),
-            one["rowOrder"],
-            one["latestRunId"],
-            one["annotation"],
-            one["id"],
-        )
-        for one in page["data"]
-    ]
-    output.print_rows(("name", "expects", "files", "order", "latest run", "annotation", "id"), rows)
-    output.say_left(page["total"] - offset - len(rows))
+    titles = ("name", "expects", "files", "order", "latest run", "annotation", "id")
+    print_page(page, titles, _example_row, offset=offset, as_json=as_json)
 
 
 @app.command("revisions")
@@ -77,22 +62,8 @@ def revisions(
     """List the states that the dataset went through, newest first; `pull --revision` fetches one."""
     with connect(base_url) as client:
         page = client.datasets.revisions(automation_ref(automation), limit=limit, offset=offset)
-    if as_json:
-        output.print_json(page)
-        return
-    rows = [
-        (
-            one["number"],
-            one["action"],
-            one["examples"],
-            one["withExpected"],
-            output.moment_cell(one["createdAt"]),
-            one["email"] or one["createdBy"],
-        )
-        for one in page["data"]
-    ]
-    output.print_rows(("revision", "by", "examples", "with expectation", "when", "who"), rows)
-    output.say_left(page["total"] - offset - len(rows))
+    titles = ("revision", "by", "examples", "with expectation", "when", "who")
+    print_page(page, titles, _revision_row, offset=offset, as_json=as_json)
 
 
 @app.command("pull")
@@ -238,6 +209,29 @@ def diff(
     _print_difference(found, as_json=as_json)
     if fail_on_diff and not found.is_empty:
         raise typer.Exit(1)
+
+
+def _example_row(example: Json) -> Sequence[output.Value]:
+    return (
+        example["name"],
+        dataset_examples.expectation(example),
+        len(items(example, "inputFiles")) + len(items(example, "expectedFiles")),
+        example["rowOrder"],
+        example["latestRunId"],
+        example["annotation"],
+        example["id"],
+    )
+
+
+def _revision_row(revision: Json) -> Sequence[output.Value]:
+    return (
+        revision["number"],
+        revision["action"],
+        revision["examples"],
+        revision["withExpected"],
+        output.moment_cell(revision["createdAt"]),
+        revision["email"] or revision["createdBy"],
+    )
 
 
 def _print_difference(found: Difference, *, as_json: bool) -> None:

@@ -1,13 +1,13 @@
 """`assay runs expected`: the corrected files of a run."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from assay.cli import formats, output
-from assay.cli.artifacts import inside
 from assay.cli.connection import connect
+from assay.cli.fetching import arriving, inside
 from assay.cli.options import AsJson, BaseUrl, RunId, Yes
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The expected file; may hold slashes.", show_default=False)]
@@ -37,10 +37,11 @@ def upload(
     *,
     name: Annotated[str | None, typer.Option("--name", help="Name to keep it by; else that of the file.")] = None,
     base_url: BaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Add a corrected file, over one of the same name."""
+    """Add a corrected file, over one of the same name; prints its name."""
     with connect(base_url) as client:
-        output.print_value(client.feedback.upload_expected(run_id, file, name))
+        _print_name(client.feedback.upload_expected(run_id, file, name), as_json=as_json)
 
 
 @app.command("copy")
@@ -53,10 +54,11 @@ def copy(
     *,
     name: Annotated[str | None, typer.Option("--name", help="Name to keep it by; else that of the file.")] = None,
     base_url: BaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Take an output file of the run as it is."""
+    """Take an output file of the run as it is; prints the name it is kept by."""
     with connect(base_url) as client:
-        output.print_value(client.feedback.copy_output(run_id, output_file, name))
+        _print_name(client.feedback.copy_output(run_id, output_file, name), as_json=as_json)
 
 
 @app.command("rename")
@@ -66,10 +68,11 @@ def rename(
     new_name: Annotated[str, typer.Argument(metavar="NEW_NAME", help="May hold slashes.", show_default=False)],
     *,
     base_url: BaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Give a corrected file another name."""
+    """Give a corrected file another name; prints it."""
     with connect(base_url) as client:
-        output.print_value(client.feedback.rename_expected(run_id, name, new_name))
+        _print_name(client.feedback.rename_expected(run_id, name, new_name), as_json=as_json)
 
 
 @app.command("download")
@@ -82,22 +85,23 @@ def download(
     *,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder; else ./<run>.")] = None,
     base_url: BaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Download corrected files, each to its name under the folder; prints where they are."""
     folder = out or Path(run_id)
     with connect(base_url) as client:
         wanted = names or [file["name"] for file in client.feedback.expected(run_id)["files"]]
+        saved: list[str] = []
         for name in wanted:
             target = folder / inside(name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            draft = target.with_name(f".{PurePosixPath(name).name}.part")
-            try:
-                with output.working(f"{name} …"), draft.open("wb") as file:
-                    client.feedback.download_expected(run_id, name, file)
-                draft.replace(target)
-            finally:
-                draft.unlink(missing_ok=True)
-            output.print_value(str(target))
+            with output.working(f"{name} …"), arriving(target) as file:
+                client.feedback.download_expected(run_id, name, file)
+            saved.append(str(target))
+            if not as_json:
+                output.print_value(str(target))
+    if as_json:
+        output.print_json(saved)
     if not wanted:
         output.say("The run has no expected files.")
 
@@ -109,3 +113,10 @@ def delete(run_id: RunId, name: Name, *, yes: Yes = False, base_url: BaseUrl = N
     with connect(base_url) as client:
         client.feedback.delete_expected(run_id, name)
     output.say(f"Deleted {name}.")
+
+
+def _print_name(name: str, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json({"name": name})
+    else:
+        output.print_value(name)

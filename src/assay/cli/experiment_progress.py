@@ -12,7 +12,7 @@ from assay.cli import formats, output
 from assay.cli.answers import Json, part
 from assay.cli.failure import ExitCode, Failure
 from assay.cli.preferences import preferences
-from assay_client import Client, ConnectionFailedError, ServerError
+from assay_client import Client, ConnectionFailedError, ServerError, WaitTimeoutError
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -23,8 +23,7 @@ def until_over(client: Client, automation: str, experiment_id: str, *, max_wait:
     """Follow an experiment to its end, showing how it stands; return it.
 
     Raises:
-        Failure: the server was lost, so nobody can tell how the experiment ends.
-        WaitTimeoutError: it is not finished in time.
+        Failure: it is not finished in time, or the server was lost, so that nobody can tell how the experiment ends.
     """
     hint = f"assay workflow experiment watch {experiment_id}"
     over: dict[str, Any] = {}
@@ -38,6 +37,8 @@ def until_over(client: Client, automation: str, experiment_id: str, *, max_wait:
     except (ConnectionFailedError, ServerError) as error:
         message = f"{error.message} The experiment {experiment_id} goes on without us."
         raise Failure(message, hint=hint, exit_code=ExitCode.CANNOT_TELL) from error
+    except WaitTimeoutError as error:
+        raise Failure(error.message, hint=hint, exit_code=ExitCode.MISUSED) from error
     except KeyboardInterrupt:
         output.say(f"The experiment goes on: {hint}")
         raise

@@ -5,19 +5,20 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Annotated, Literal, cast
+from typing import IO, Annotated, Literal
 
 import typer
 
 from assay.cli import comparisons, formats, output
-from assay.cli.answers import Json, items
-from assay.cli.automations import Offset, PageSize
+from assay.cli.answers import Json
 from assay.cli.connection import automation_ref, connect
 from assay.cli.experiment_progress import pass_rate, until_over
 from assay.cli.experiment_results import analyse, sentences
 from assay.cli.failure import ExitCode
+from assay.cli.fetching import arriving
 from assay.cli.options import AsJson, AutomationName, BaseUrl, MaxWait, Yes
 from assay.cli.output import Cell, Value
+from assay.cli.paging import Offset, PageSize, print_page
 from assay_client import Client
 
 Format = Literal["csv", "json"]
@@ -142,7 +143,7 @@ def results(
         bool, typer.Option("--failed", "--failed-only", help="Only runs that did not pass, each with what it lacks.")
     ] = False,
     limit: Annotated[int, typer.Option("--limit", min=0, help="How many mismatches at most; --json prints all.")] = 50,
-    form: Annotated[str | None, typer.Option("--format", hidden=True)] = None,
+    form: Annotated[Format | None, typer.Option("--format", hidden=True)] = None,
     out: Annotated[Path | None, typer.Option("--out", hidden=True)] = None,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
@@ -189,12 +190,8 @@ def list_experiments(
     """List the experiments of an automation, newest first."""
     with connect(base_url) as client:
         page = client.experiments.list(automation_ref(automation), limit=limit, offset=offset)
-    if as_json:
-        output.print_json(page)
-        return
     titles = ("experiment", "version", "status", "ended", "of", "pass rate", "score", "created")
-    output.print_rows(titles, [_row(one) for one in items(page, "data")])
-    output.say_left(page["total"] - offset - len(page["data"]))
+    print_page(page, titles, _row, offset=offset, as_json=as_json)
 
 
 @app.command("export")
@@ -203,17 +200,15 @@ def export(
         str, typer.Argument(metavar="EXPERIMENT", help="Its id, or an automation for its newest ones.")
     ],
     *,
-    form: Annotated[str, typer.Option("--format", metavar="csv|json", help="The form.")] = "csv",
+    form: Annotated[Format, typer.Option("--format", help="The form.")] = "csv",
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it there.")] = None,
     base_url: BaseUrl = None,
 ) -> None:
     """Print all scores, one row for each run and evaluator."""
-    if form not in {"csv", "json"}:
-        raise typer.BadParameter("--format is csv or json.")
     with connect(base_url) as client:
         automation, experiment_id = _exported(client, experiment)
         with _opened(out) as file:
-            client.experiments.export(automation, file, experiment_id=experiment_id, form=cast("Format", form))
+            client.experiments.export(automation, file, experiment_id=experiment_id, form=form)
     if out is not None:
         output.say(f"Saved to {out}.")
 
@@ -221,7 +216,7 @@ def export(
 @contextmanager
 def _opened(out: Path | None) -> Generator[IO[bytes]]:
     if out is not None:
-        with out.open("wb") as file:
+        with arriving(out) as file:
             yield file
     elif output.is_terminal():
         text = BytesIO()

@@ -12,6 +12,7 @@ from assay.cli.connection import connect
 from assay.cli.issues import read_text
 from assay.cli.json_text import parsed
 from assay.cli.options import AsJson, BaseUrl, RunId, Yes
+from assay.cli.paging import Offset, print_page
 
 RATINGS = ("pass", "fail", "partial")
 STATUSES = ("open", "resolved", "ignored")
@@ -96,28 +97,14 @@ def history(
     run_id: RunId,
     *,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")] = 100,
-    offset: Annotated[int, typer.Option("--offset", min=0, help="How many to pass over.")] = 0,
+    offset: Offset = 0,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """List who changed what when, newest first."""
     with connect(base_url) as client:
         found = client.feedback.history(run_id, limit=limit, offset=offset)
-    if as_json:
-        output.print_json(found)
-        return
-    rows = [
-        (
-            entry["revision"],
-            entry["action"],
-            part(entry, "by").get("email") or "assay",
-            output.moment_cell(entry["createdAt"]),
-            "; ".join(_changed(name, one) for name, one in entry["changes"].items()),
-        )
-        for entry in found["data"]
-    ]
-    output.print_rows(("revision", "what", "who", "when", "changes"), rows)
-    output.say_left(found["total"] - offset - len(rows))
+    print_page(found, ("revision", "what", "who", "when", "changes"), _row, offset=offset, as_json=as_json)
 
 
 def show(found: Json, *, as_json: bool) -> None:
@@ -158,6 +145,16 @@ def show(found: Json, *, as_json: bool) -> None:
 
 def _version(named: Json) -> str | None:
     return named.get("version") or named.get("versionId")
+
+
+def _row(entry: Json) -> Sequence[output.Value]:
+    return (
+        entry["revision"],
+        entry["action"],
+        part(entry, "by").get("email") or "assay",
+        output.moment_cell(entry["createdAt"]),
+        "; ".join(_changed(name, one) for name, one in entry["changes"].items()),
+    )
 
 
 def _changed(name: str, change: Json) -> str:

@@ -127,6 +127,8 @@ def set_policy(
         "minExamples": min_examples,
     }
     policy |= {key: value for key, value in given.items() if value is not None}
+    if not policy and file is None:
+        raise typer.BadParameter("say what it asks for: --file, --must-pass, --min-pass-rate…")
     with connect(base_url) as client:
         found = client.gates.set_policy(automation_ref(automation), policy)
     _print_policy(found, as_json=as_json)

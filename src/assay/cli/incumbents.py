@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,7 +12,7 @@ from assay.cli.connection import automation_ref, connect
 from assay.cli.failure import ExitCode
 from assay.cli.issues import read_text
 from assay.cli.json_text import parsed
-from assay.cli.options import AsJson, AutomationName, BaseUrl, RunId
+from assay.cli.options import AsJson, AutomationName, BaseUrl, RunId, Since, Until
 from assay.cli.output import Value
 
 app = typer.Typer(help="The process before, beside runs: import, diff, agreement.")
@@ -36,8 +36,7 @@ def import_outputs(
     if as_json:
         output.print_json(done)
     else:
-        added = formats.count(done["added"], "run")
-        output.say(f"An output to be compared with was given to {added}; of {done['replaced']} it is another.")
+        output.say(f"Outputs were attached to {formats.count(done['added'], 'run')}, replaced on {done['replaced']}.")
 
 
 @app.command("diff")
@@ -63,22 +62,15 @@ def diff(
 def agreement(
     automation: AutomationName,
     *,
-    since: Annotated[str | None, typer.Option("--from", help="ISO 8601, or how long ago: 90m, 24h, 7d.")] = None,
-    until: Annotated[str | None, typer.Option("--to", help="Likewise.")] = None,
-    mode: Annotated[str | None, typer.Option("--mode", help="live or shadow; else both.")] = None,
+    since: Since = None,
+    until: Until = None,
+    mode: Annotated[Literal["live", "shadow"] | None, typer.Option("--mode", help="Only these runs.")] = None,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how far an automation agrees with the process before, and who is right where people said what is."""
-    if mode not in {None, "live", "shadow"}:
-        raise typer.BadParameter("--mode is live or shadow.")
     with connect(base_url) as client:
-        found = client.incumbents.agreement(
-            automation_ref(automation),
-            since=since,
-            until=until,
-            mode=cast("Literal['live', 'shadow'] | None", mode),
-        )
+        found = client.incumbents.agreement(automation_ref(automation), since=since, until=until, mode=mode)
     if as_json:
         output.print_json(found)
         return

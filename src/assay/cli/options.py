@@ -1,7 +1,7 @@
 """Options that mean the same in every command that has them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -37,6 +37,9 @@ AutomationName = Annotated[
 ExampleName = Annotated[
     str, typer.Argument(metavar="EXAMPLE", help="Id (evx_…) or name of the example.", show_default=False)
 ]
+Since = Annotated[str | None, typer.Option("--from", metavar="MOMENT", help="ISO 8601, or how long ago: 90m, 24h, 7d.")]
+Until = Annotated[str | None, typer.Option("--to", metavar="MOMENT", help="Up to and without this moment.")]
+Bucket = Annotated[Literal["day", "week", "month"], typer.Option("--bucket", help="How to sum up.")]
 Override = Annotated[
     str | None,
     typer.Option(

@@ -175,12 +175,6 @@ def compact_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def say_left(number: int) -> None:
-    """Say that a list goes on."""
-    if number > 0:
-        say(f"{number:,} more: --offset and --limit show them.")
-
-
 def say(text: str) -> None:
     """Say something to the person; nothing with `--quiet`."""
     if not preferences.quiet:

@@ -64,9 +64,10 @@ def next_item(
 def list_items(
     automation: Automation = None,
     *,
-    state: Annotated[str | None, typer.Option("--state", help="open or disagreement; else both.")] = None,
+    state: Annotated[Literal["open", "disagreement"] | None, typer.Option("--state", help="Only these.")] = None,
     reason: Annotated[
-        str | None, typer.Option("--reason", help="random, stratum, minimum, picked or reported.")
+        Literal["random", "stratum", "minimum", "picked", "reported"] | None,
+        typer.Option("--reason", help="Only what waits for this reason."),
     ] = None,
     available: Annotated[bool, typer.Option("--available", help="Only what you may claim now.")] = False,
     mine: Annotated[bool, typer.Option("--mine", help="Only what you have.")] = False,

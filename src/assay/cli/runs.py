@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,7 @@ from assay.cli.connection import connect
 from assay.cli.failure import ExitCode
 from assay.cli.options import AsJson, BaseUrl, Interval, MaxWait, RunId, Yes
 from assay.cli.output import Value
+from assay.cli.paging import Offset
 from assay.cli.run_filters import Filters, takes_run_filters
 from assay.cli.score_rows import score_row
 from assay.cli.trace import read_trace, render
@@ -38,9 +39,11 @@ def list_runs(
     *,
     filters: Filters,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many at most.")] = 50,
-    offset: Annotated[int, typer.Option("--offset", min=0, help="How many to pass over.")] = 0,
-    sort: Annotated[str | None, typer.Option("--sort", help="createdAt, or completedAt.")] = None,
-    order: Annotated[str | None, typer.Option("--order", help="desc, or asc.")] = None,
+    offset: Offset = 0,
+    sort: Annotated[
+        Literal["createdAt", "completedAt"] | None, typer.Option("--sort", help="By which moment; else createdAt.")
+    ] = None,
+    order: Annotated[Literal["desc", "asc"] | None, typer.Option("--order", help="Newest first, unless asc.")] = None,
     compact: Annotated[bool, typer.Option("--compact", help="Only the ids.")] = False,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
@@ -57,6 +60,8 @@ def list_runs(
     else:
         titles = ("run", "automation", "version", "status", "review", "trigger", "created", "took", "error")
         output.print_rows(titles, [_row(run) for run in found])
+    if not found:
+        output.say("No run is like that.")
 
 
 @app.command("get")
@@ -74,7 +79,10 @@ def get(
     with connect(base_url) as client:
         if step is not None:
             names = step.split(",")
-            output.print_json([found for found in client.runs.steps(run_id) if found["stepName"] in names])
+            steps = [found for found in client.runs.steps(run_id) if found["stepName"] in names]
+            output.print_json(steps)
+            for name in sorted({*names} - {found["stepName"] for found in steps}):
+                output.say(f"The run has done no step {name!r}: assay runs trace {run_id}")
             return
         run = client.runs.get(run_id, expand=expand.split(",") if expand else ())
     if as_json or expand:

@@ -1,6 +1,6 @@
 """`assay sampling`: which runs are drawn for review, the rates there were, and what rate is needed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,9 +9,9 @@ import typer
 from assay.cli import output
 from assay.cli.answers import Json, items
 from assay.cli.connection import automation_ref, connect
-from assay.cli.failure import Failure
 from assay.cli.issues import read_mapping
 from assay.cli.options import AsJson, AutomationName, BaseUrl
+from assay.cli.paging import Offset, print_page
 
 app = typer.Typer(help="Say which runs people review: get, set, advice, history.")
 
@@ -77,7 +77,7 @@ def set_policy(  # noqa: PLR0913 (one parameter an option)
     }
     changes = {key: value for key, value in given.items() if value is not None}
     if file is None and not changes:
-        raise Failure("Nothing to change: give options, or --file.")
+        raise typer.BadParameter("say what to change, by options or --file.")
     with connect(base_url) as client:
         policy = read_mapping(file, "sampling policy") if file else client.sampling.policy(name)["policy"]
         found = client.sampling.set_policy(name, {**policy, **changes}, reason=reason)
@@ -123,29 +123,26 @@ def advice(
 def history(
     automation: AutomationName,
     *,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=200)] = 50,
-    offset: Annotated[int, typer.Option("--offset", min=0)] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="How many at most.")] = 50,
+    offset: Offset = 0,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """List the changes of the rate, newest first, with their reasons."""
     with connect(base_url) as client:
         found = client.sampling.history(automation_ref(automation), limit=limit, offset=offset)
-    if as_json:
-        output.print_json(found)
-        return
-    rows = [
-        (
-            output.moment_cell(one["createdAt"]),
-            _percent(one["rateBefore"]),
-            _percent(one["rateAfter"]),
-            one["byEmail"] or one["by"] or "advisor",
-            one["reason"],
-        )
-        for one in items(found, "data")
-    ]
-    output.print_wrapped(("when", "from", "to", "by", "why"), rows)
-    output.say_left(found["total"] - offset - len(rows))
+    titles = ("when", "from", "to", "by", "why")
+    print_page(found, titles, _row, offset=offset, as_json=as_json, print_rows=output.print_wrapped)
+
+
+def _row(change: Json) -> Sequence[output.Value]:
+    return (
+        output.moment_cell(change["createdAt"]),
+        _percent(change["rateBefore"]),
+        _percent(change["rateAfter"]),
+        change["byEmail"] or change["by"] or "advisor",
+        change["reason"],
+    )
 
 
 def _print_policy(found: Json, *, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from assay import access
-from assay.cli import output
+from assay.cli import formats, output
 from assay.cli.failure import Failure
 from assay.cli.local import on_database
 from assay.cli.options import AsJson, DataDir, Yes
@@ -32,19 +32,18 @@ BaseUrl = Annotated[
 def add(
     *,
     email: Email,
-    role: Annotated[str, typer.Option("--role", help="owner, admin, member or reviewer.")] = "member",
+    role: Annotated[access.Role, typer.Option("--role", help="What the person may do.")] = "member",
     name: Annotated[str | None, typer.Option("--name", help="What to call the person.")] = None,
     url: BaseUrl = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a person and print the link that invites them; it is good for a week, and once."""
-    wanted = _role(role)
 
     async def make(database: Database, settings: Settings) -> tuple[access.User, str]:
         async with database.transaction() as tx:
             organization, _ = await access.ensure_default_organization(tx)
-            user = await access.create_user(tx, organization_id=organization.id, email=email, name=name, role=wanted)
+            user = await access.create_user(tx, organization_id=organization.id, email=email, name=name, role=role)
             return user, _link(url, settings, await access.make_link(tx, user, "invitation"))
 
     _print_link(*on_database(data_dir, make, create=True), as_json=as_json)
@@ -92,16 +91,15 @@ def list_users(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def role(
     *,
     email: Email,
-    to: Annotated[str, typer.Option("--role", help="owner, admin, member or reviewer.", show_default=False)],
+    to: Annotated[access.Role, typer.Option("--role", help="What the person may do.", show_default=False)],
     data_dir: DataDir = None,
 ) -> None:
     """Give a person another role. Somebody has to stay owner."""
-    wanted = _role(to)
 
     async def change(database: Database, _settings: Settings) -> access.User:
         async with database.transaction() as tx:
             user = await _user(tx, email)
-            return (await access.change_member(tx, user.organization_id, user.id, role=wanted)).user
+            return (await access.change_member(tx, user.organization_id, user.id, role=to)).user
 
     user = on_database(data_dir, change)
     output.say(f"{user.email} is {user.role} now.")
@@ -131,7 +129,7 @@ def sign_out(*, email: Email, data_dir: DataDir = None) -> None:
             user = await _user(tx, email)
             return await access.sign_out_member(tx, user.organization_id, user.id)
 
-    output.say(f"{on_database(data_dir, end)} sessions have ended.")
+    output.say(f"Ended: {formats.count(on_database(data_dir, end), 'session')}.")
 
 
 @app.command("unlink")
@@ -144,14 +142,6 @@ def unlink(*, email: Email, data_dir: DataDir = None) -> None:
             return await access.unlink_member(tx, user.organization_id, user.id)
 
     output.say(f"{email} is linked no more." if on_database(data_dir, forget) else f"{email} was not linked.")
-
-
-def _role(name: str) -> access.Role:
-    roles: dict[str, access.Role] = {"owner": "owner", "admin": "admin", "member": "member", "reviewer": "reviewer"}
-    if name not in roles:
-        message = f"There is no role {name!r}."
-        raise Failure(message, hint=f"Roles are {', '.join(roles)}.")
-    return roles[name]
 
 
 def _set_disabled(data_dir: Path | None, email: str, *, disabled: bool) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from assay.cli import formats, output
 from assay.cli.answers import Json, items, part
 from assay.cli.failure import ExitCode, Failure
-from assay_client import Client, ConnectionFailedError, ServerError
+from assay_client import Client, ConnectionFailedError, ServerError, WaitTimeoutError
 
 
 def until_finished(
@@ -15,8 +15,7 @@ def until_finished(
     """Wait for the end of a run, showing its status on a terminal; return the run.
 
     Raises:
-        Failure: the server was lost, so nobody can tell how the run ends.
-        WaitTimeoutError: it is not finished in time.
+        Failure: it is not finished in time, or the server was lost, so that nobody can tell how the run ends.
     """
     with output.working(f"{run_id} …") as shown:
 
@@ -34,6 +33,9 @@ def until_finished(
                 hint=f"assay runs watch {run_id}",
                 exit_code=ExitCode.CANNOT_TELL,
             ) from error
+        except WaitTimeoutError as error:
+            hint = f"It goes on: assay runs watch {run_id}"
+            raise Failure(error.message, hint=hint, exit_code=ExitCode.MISUSED) from error
         except KeyboardInterrupt:
             output.say(f"The run goes on: assay runs watch {run_id}")
             raise

@@ -1,7 +1,7 @@
 """`assay webhooks`: who is told of what happens, and whether it reached them."""
 
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -143,8 +143,10 @@ def deliveries(
         str | None, typer.Argument(metavar="[DELIVERY]", help="Show this one, with its attempts.")
     ] = None,
     *,
-    state: Annotated[str | None, typer.Option("--state", help="pending, delivered or failed.")] = None,
-    limit: Annotated[int, typer.Option("--limit", help="How many, the newest first.")] = 50,
+    state: Annotated[
+        Literal["pending", "delivered", "failed"] | None, typer.Option("--state", help="Only these.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="How many, the newest first.")] = 50,
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:

@@ -1,5 +1,6 @@
 """`assay workflow evaluators`: from an evaluators.yaml on this machine to the server, and back."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,11 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from assay.cli import formats, output
-from assay.cli.automations import Offset, PageSize
+from assay.cli.answers import Json
 from assay.cli.connection import automation_ref, connect
-from assay.cli.failure import ExitCode, Failure
-from assay.cli.issues import issue_line, read_text
+from assay.cli.failure import ExitCode
+from assay.cli.issues import as_in_file, issue_line, read_text
 from assay.cli.options import AsJson, AutomationName, BaseUrl, ExampleName
+from assay.cli.paging import Offset, PageSize, print_page
 from assay.cli.score_rows import score_row
 from assay_client import ApiError
 
@@ -67,22 +69,18 @@ def push(
     base_url: BaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replace the evaluators of an automation by a file. Prints their number, which rises with each change."""
+    """Replace the evaluators of an automation by a file. Prints its id and their number, which rises."""
     text = read_text(file)
     with connect(base_url) as client:
         try:
             found = client.evaluators.replace(automation_ref(automation), text, replacing=replacing)
         except ApiError as error:
-            if not any(issue.get("line") for issue in error.issues):
-                raise
-            for issue in error.issues:
-                output.print_value(issue_line(issue, file))
-            raise Failure(f"{file} is not valid: {formats.count(len(error.issues), 'error')}.") from error
+            raise as_in_file(error, file) from error
     if as_json:
         output.print_json(found)
         return
     output.print_line(found["automationId"], str(found["number"]))
-    output.say(f"{formats.count(len(found['config']['evaluators']), 'evaluator')} judge from now on.")
+    output.say(f"From now on {formats.count(len(found['config']['evaluators']), 'evaluator')} will judge.")
 
 
 @app.command("pull")
@@ -122,21 +120,7 @@ def history(
     """List all evaluators that were ever in force, newest first; `pull --past` prints some."""
     with connect(base_url) as client:
         page = client.evaluators.history(automation_ref(automation), limit=limit, offset=offset)
-    if as_json:
-        output.print_json(page)
-        return
-    rows = [
-        (
-            one["id"],
-            one["number"],
-            output.moment_cell(one["createdAt"]),
-            one["email"] or one["createdBy"],
-            one["contentHash"][:12],
-        )
-        for one in page["data"]
-    ]
-    output.print_rows(("id", "number", "since", "who", "content"), rows)
-    output.say_left(page["total"] - offset - len(rows))
+    print_page(page, ("id", "number", "since", "who", "content"), _row, offset=offset, as_json=as_json)
 
 
 @app.command("try")
@@ -159,7 +143,10 @@ def try_out(
     """
     text = None if file is None else read_text(file)
     with connect(base_url) as client:
-        found = client.evaluators.try_out(automation_ref(automation), example, text)
+        try:
+            found = client.evaluators.try_out(automation_ref(automation), example, text)
+        except ApiError as error:
+            raise (error if file is None else as_in_file(error, file)) from error
     if as_json:
         output.print_json(found)
     else:
@@ -168,3 +155,13 @@ def try_out(
         output.say(f"{found['outcome']}: {found['reason'] or found['runId']}")
     codes = {True: ExitCode.OK, False: ExitCode.FAILED, None: ExitCode.CANNOT_TELL}
     raise typer.Exit(codes[found["passed"]])
+
+
+def _row(past: Json) -> Sequence[output.Value]:
+    return (
+        past["id"],
+        past["number"],
+        output.moment_cell(past["createdAt"]),
+        past["email"] or past["createdBy"],
+        past["contentHash"][:12],
+    )

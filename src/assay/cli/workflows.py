@@ -11,11 +11,12 @@ import typer
 
 from assay.cli import datasets, experiments, formats, output, workflow_evaluators
 from assay.cli.answers import Json, items
-from assay.cli.automations import Offset, PageSize, Search, print_automations
+from assay.cli.automations import Search, print_automations
 from assay.cli.connection import automation_ref, connect
-from assay.cli.failure import Failure
-from assay.cli.issues import issue_line, read_text
+from assay.cli.fetching import inside
+from assay.cli.issues import as_in_file, issue_line, not_valid, read_text
 from assay.cli.options import AsJson, BaseUrl
+from assay.cli.paging import Offset, PageSize, print_page
 from assay.cli.workflow_file import Part, raised, with_version
 from assay.cli.workflow_folder import FilesBeside, write_pulled
 from assay_client import ApiError, Client, ConflictError
@@ -113,7 +114,7 @@ def push(
             target = automation_ref(workflow) if workflow else None
             pushed, changed = _push(client, changed, file, target, activate, bump)
         except ApiError as error:
-            raise _with_places(error, file) from error
+            raise as_in_file(error, file) from error
     if changed != text:
         file.write_text(changed, encoding="utf-8")
         output.say(f"{file}: the version is {pushed['version']['version']} now.")
@@ -174,15 +175,7 @@ def versions(
     """List the versions of a workflow, highest first."""
     with connect(base_url) as client:
         page = client.automations.versions(automation_ref(workflow), limit=limit, offset=offset)
-    if as_json:
-        output.print_json(page)
-        return
-    rows = [
-        (one["version"], one["isCurrent"], output.moment_cell(one["createdAt"]), one["contentHash"][:12], one["id"])
-        for one in page["data"]
-    ]
-    output.print_rows(("version", "current", "created", "content", "id"), rows)
-    output.say_left(page["total"] - offset - len(rows))
+    print_page(page, ("version", "current", "created", "content", "id"), _row, offset=offset, as_json=as_json)
 
 
 @app.command("diff")
@@ -192,12 +185,17 @@ def diff(
     after: Annotated[str, typer.Argument(metavar="[OTHER]", help="The other one; else the current one.")] = "latest",
     *,
     base_url: BaseUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show how the files of two versions differ, as `diff -u` does; prints nothing where they are the same."""
     with connect(base_url) as client:
         found = [client.automations.version(automation_ref(workflow), version) for version in (before, after)]
-    texts = [one["yaml"].splitlines() for one in found]
-    for line in unified_diff(*texts, *(str(one["version"]) for one in found), lineterm=""):
+    texts, names = [one["yaml"].splitlines() for one in found], [str(one["version"]) for one in found]
+    lines = list(unified_diff(*texts, *names, lineterm=""))
+    if as_json:
+        output.print_json({"before": names[0], "after": names[1], "diff": lines})
+        return
+    for line in lines:
         output.print_value(line)
 
 
@@ -228,6 +226,16 @@ def promote(
         output.say("Its gate had not passed; that, and your reason, are kept.")
 
 
+def _row(version: Json) -> Sequence[output.Value]:
+    return (
+        version["version"],
+        version["isCurrent"],
+        output.moment_cell(version["createdAt"]),
+        version["contentHash"][:12],
+        version["id"],
+    )
+
+
 def _parsed(text: str, beside: FilesBeside) -> "ParsedWorkflow":
     # Step types bring their libraries along, which no other command here needs.
     from assay import automations  # noqa: PLC0415
@@ -245,10 +253,11 @@ def _files_named(text: str, file: Path) -> Mapping[str, bytes]:
     parsed = _parsed(text, beside)
     if set(parsed.files) <= beside.contents.keys():
         return beside.contents
-    raise _not_valid([asdict(issue) for issue in parsed.issues], file)
+    raise not_valid([asdict(issue) for issue in parsed.issues], file)
 
 
 def _fetched(client: Client, version: Json, path: str) -> bytes:
+    inside(path)
     content = BytesIO()
     client.automations.version_file(version["automationId"], version["id"], path, content)
     return content.getvalue()
@@ -291,20 +300,6 @@ def _push_with(
 def _highest(client: Client, workflow: str) -> str:
     found = items(client.automations.versions(workflow, limit=1), "data")
     return str(found[0]["version"]) if found else "0.0.0"
-
-
-def _with_places(error: ApiError, file: Path) -> Exception:
-    """Show the issues of a file as `validate` does; other refusals stay as they are."""
-    if not any(issue.get("line") for issue in error.issues):
-        return error
-    return _not_valid(error.issues, file)
-
-
-def _not_valid(issues: Sequence[Json], file: Path) -> Failure:
-    for issue in issues:
-        output.print_value(issue_line(issue, file))
-    wrong = sum(1 for issue in issues if issue.get("severity") != "warning")
-    return Failure(f"{file} is not valid: {formats.count(wrong, 'error')}.")
 
 
 def _tell_pushed(pushed: Json, file: Path, *, as_json: bool) -> None:
