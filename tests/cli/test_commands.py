@@ -77,7 +77,9 @@ class TestTheTable:
 
     @pytest.mark.parametrize("name", COMMANDS)
     def test_every_command_has_help(self, assay: Assay, name: str) -> None:
-        assert assay(name, "--help").code == 0
+        finished = assay(name, "--help")
+        assert finished.code == 0
+        assert "completion" not in finished.out
 
 
 class TestMisuse:
@@ -156,6 +158,17 @@ class TestFailures:
     def test_what_the_server_says_cannot_move_the_cursor(self, assay: Assay, script: Script) -> None:
         script.will_answer(refusal(404, "not_found", "No \x1b[2J."))
         assert "\x1b" not in assay("runs get exec_1").err
+
+    def test_a_key_that_may_not_do_this_says_how_to_find_out_what_it_may(self, assay: Assay, script: Script) -> None:
+        script.will_answer(refusal(403, "insufficient_scope", "This needs the scope runs:read."))
+        finished = assay("runs list")
+        assert finished.code == 1
+        assert "assay status" in finished.err
+        caller = {"tenantSlug": "default", "email": "a@b", "keyId": "key_1", "scope": ["reviews:write"]}
+        script.will_answer(Answer(body=caller), refusal(403, "insufficient_scope", "This needs a scope."))
+        finished = assay("status")
+        assert finished.code == 0
+        assert "scopes\treviews:write\n" in finished.out
 
     def test_a_traceback_is_shown_to_who_asks_for_it(
         self, assay: Assay, script: Script, monkeypatch: pytest.MonkeyPatch

@@ -156,7 +156,8 @@ def run(arguments: Sequence[str]) -> int:
 def _load(name: str, place: Place) -> Any:
     found: typer.Typer | Callable[..., None] = getattr(import_module(f"assay.cli.{place.module}"), place.attribute)
     if isinstance(found, typer.Typer):
-        return typer.main.get_command(found)
+        # Unlike `get_command`, it does not offer each group's own completion of the shell.
+        return typer.main.get_group(found)
     single = typer.Typer(add_completion=False)
     single.command(name)(found)
     return typer.main.get_command(single)

@@ -72,6 +72,8 @@ def _other_issues(error: Exception) -> Sequence[str]:
 def _api_hint(error: ApiError) -> str | None:
     if isinstance(error, UnauthenticatedError):
         return "ASSAY_API_KEY must hold a key of this server; `assay keys create` makes one."
+    if error.code == "insufficient_scope":
+        return "`assay status` says what the key may do; `assay keys create --scope …` makes another one."
     if isinstance(error, ServerError) and error.request_id:
         return error.hint or f"The server's log may say more about the request {error.request_id}."
     return error.hint
