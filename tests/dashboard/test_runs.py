@@ -174,7 +174,7 @@ async def test_an_action_says_of_how_many_and_is_done_to_those_alone(page_as: Pa
     await page.get_by_role("button", name="Delete…").click()
     await page.get_by_role("button", name="Delete 3 runs").click()
     await expect(page.locator("#content")).to_contain_text("2 runs were deleted")
-    await expect(page.locator("#content")).to_contain_text("1 run stay")
+    await expect(page.locator("#content")).to_contain_text("1 run left alone")
     assert http.get(f"/runs/{other}").status_code == 200
     assert http.get(f"/runs/{run_ids[1]}").status_code == 404
 
